@@ -20,6 +20,7 @@ import { knownFaults, runningKernel } from '../daemon/known-kernels.ts';
 import { makeLog, parseLogLevel } from '../daemon/log.ts';
 import { type TakenLog, takeLog } from '../daemon/log-sink.ts';
 import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offload-switches.ts';
+import { MOST_THREADS_GIVEN } from '../daemon/processors.ts';
 import { runDevice, STOP_SIGNALS } from '../daemon/run-device.ts';
 import { systemNetlink } from '../io/netlink.ts';
 import { AEADS, wireguardTs } from './help/texts/wireguard-ts.ts';
@@ -163,6 +164,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
   for (const each of OFFLOAD_SWITCHES) if (isSet('no-offload') || isSet(`no-${each}`)) off.add(each);
   const aead = choice(values['aead'], 'WGTS_AEAD', env, AEADS);
   const backend = choice(values['backend'], 'WGTS_BACKEND', env, BACKENDS) ?? 'userspace';
+  const threads = parseThreads(values['threads'], env);
   const sandbox = isSet('no-sandbox') ? 'off' : choice(undefined, 'WGTS_SANDBOX', env, SANDBOX_SETTINGS);
   const tunFd = descriptor('WG_TUN_FD', env);
   const uapiFd = descriptor('WG_UAPI_FD', env);
@@ -174,6 +176,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
       offloadsOff: off,
       kernelFaults: env['WGTS_NO_OFFLOAD'] === 'none' ? [] : knownFaults(runningKernel()),
       ...(aead !== undefined && { aead }),
+      ...(threads !== undefined && { threads }),
       ...(sandbox !== undefined && { sandbox }),
       ...(isSet('take-over') && { takesOver: true }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),
@@ -195,6 +198,14 @@ function choice<T extends string>(
   if (given !== undefined) return given as T;
   const text = env[variable];
   return text ? checkChoice(`$${variable}`, text, known) : undefined;
+}
+
+/** Returns the threads of the option or else of the variable; undefined for `auto`. */
+function parseThreads(given: string | true | undefined, env: Terminal['env']): number | undefined {
+  const [from, text] = typeof given === 'string' ? ['option --threads', given] : ['$WGTS_THREADS', env['WGTS_THREADS']];
+  if (text === undefined || text === '' || text === 'auto') return undefined;
+  if (/^[0-9]{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= MOST_THREADS_GIVEN) return Number(text);
+  throw new UsageError(`${from} is ${quote(text)}: it must be a number from 1 to ${MOST_THREADS_GIVEN}, or auto`);
 }
 
 /**

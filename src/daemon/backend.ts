@@ -8,8 +8,10 @@ import { createNativeCrypto } from '../crypto/node/native.ts';
 import { opensslCrypto } from '../crypto/node/openssl.ts';
 import { opensslPacketAead } from '../crypto/node/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
+import type { Lanes } from '../io/lanes.ts';
 import { nativeBinding } from '../io/native-binding.ts';
-import { createNativeCipher } from '../io/native-cipher.ts';
+import { createNativeCipher, NativeCipher } from '../io/native-cipher.ts';
+import { NativeLanes } from '../io/native-lanes.ts';
 import type { GivenTun, OpenUdp, Tun, Udp } from '../io/ports.ts';
 import { adoptTun, openTun } from '../io/tun.ts';
 import { adoptNativeUdp, openNativeUdp } from '../io/udp.ts';
@@ -45,6 +47,12 @@ export interface DaemonBackend {
   /** Opens the UDP sockets. */
   readonly openUdp: OpenUdp;
   /**
+   * Makes the threads that share a device's work.
+   * @param threads with the device's own
+   * @internal
+   */
+  readonly makeLanes?: (cipher: TransportCipher, threads: number) => Lanes | undefined;
+  /**
    * Goes on with devices of another process, which then owns their descriptors. Absent if this code
    * cannot.
    * @internal
@@ -76,6 +84,8 @@ export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: stri
       makeCipher: () => cipher.another(),
       openTun: (device, adopt, mtu) => openTun({ binding, name: device, adopt, offloads: offloads.tun, mtu }),
       openUdp: (port, mark) => openNativeUdp(binding, port, mark, offloads.udp),
+      makeLanes: (keys, threads) =>
+        threads > 1 && keys instanceof NativeCipher ? new NativeLanes(binding, keys, threads) : undefined,
       adopt: {
         tun: given => adoptTun({ binding, offloads: offloads.tun }, given),
         udp: descriptors => adoptNativeUdp(binding, descriptors, offloads.udp),

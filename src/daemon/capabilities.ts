@@ -12,6 +12,7 @@ import { canFilterCalls } from '../io/sandbox.ts';
 import { openTun } from '../io/tun.ts';
 import { openNativeUdp } from '../io/udp.ts';
 import { runningKernel } from './known-kernels.ts';
+import { processors } from './processors.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
 
 /** A value, or the reason why it is unknown. */
@@ -39,6 +40,8 @@ export interface Capabilities {
   /** Largest UDP socket buffer in bytes without a privilege (net.core.rmem_max). */
   readonly largestBuffer: number;
   readonly root: boolean;
+  /** Processors that this process may keep busy; with a fraction where a cgroup has a quota. */
+  readonly processors: number;
   /** Whether the kernel can filter the system calls of a device (seccomp). */
   readonly filtersCalls: boolean;
   /** The devices that run now, and what their processes may do. */
@@ -77,6 +80,7 @@ export function capabilities(): Capabilities {
       : missing,
     largestBuffer: Number(read('/proc/sys/net/core/rmem_max') || 0),
     root: process.getuid?.() === 0,
+    processors: processors(),
     filtersCalls: canFilterCalls(),
     running: runningDevices(socketNames(dirname(uapiSocketPath('any')))),
   };

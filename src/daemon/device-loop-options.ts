@@ -3,6 +3,7 @@ import type { Clock, OpenUdp, Tun, Udp } from '../io/ports.ts';
 import type { Engine } from '../protocol/engine.ts';
 import type { LoopState } from './device-state.ts';
 import type { Log } from './log.ts';
+import type { MakeLanes } from './pipeline-parts.ts';
 
 /** The parts that a {@link DeviceLoop} connects. */
 export interface DeviceLoopOptions {
@@ -16,6 +17,13 @@ export interface DeviceLoopOptions {
   readonly clock: Clock;
   /** Receives messages for people. */
   readonly log: Log;
+  /**
+   * Makes the threads that share the work of the device; if absent, one thread does all of it.
+   * @internal
+   */
+  readonly makeLanes?: MakeLanes;
+  /** Whether to share all work with them, for tests; otherwise when a core is full. @internal */
+  readonly shareAlways?: boolean;
   /** Called once after the interface was deleted and the loop has closed itself. */
   readonly onGone: () => void;
   /**

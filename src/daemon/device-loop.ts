@@ -6,13 +6,14 @@ import { codedError } from '../base/coded-error.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import type { Clock, Tun } from '../io/ports.ts';
 import type { Engine } from '../protocol/engine.ts';
-import { prefixed, sumOf, unprefixed } from './counter-names.ts';
+import { unprefixed } from './counter-names.ts';
 import type { DeviceLoopOptions } from './device-loop-options.ts';
 import { DevicePump } from './device-pump.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { DeviceState } from './device-state.ts';
 import { givenParts, whyBound } from './given-parts.ts';
 import type { Log } from './log.ts';
+import { LoopCounters } from './loop-counters.ts';
 import type { MemoryShares } from './memory-shares.ts';
 import { PlaceLog } from './place-log.ts';
 import { PortRetry } from './port-retry.ts';
@@ -39,9 +40,7 @@ export class DeviceLoop {
   /** Since freeze(): the device may move to another process. */
   #isFrozen = false;
   #stopWatching = () => {};
-  /** Counters of the TUN in earlier processes. */
-  readonly #tunBefore: Readonly<Record<string, number>>;
-  readonly #forgottenBefore: Readonly<Record<string, number>>;
+  readonly #counters: LoopCounters;
 
   /** Makes a loop, which owns engine and TUN from now on. It does nothing before start(). */
   constructor(options: DeviceLoopOptions) {
@@ -56,7 +55,8 @@ export class DeviceLoop {
     });
     this.#clock = options.clock;
     this.#guard = new SessionGuard(options);
-    this.#pump = new DevicePump({ ...options, sockets: this.#sockets, guard: this.#guard });
+    const onOpened = () => this.#opened();
+    this.#pump = new DevicePump({ ...options, sockets: this.#sockets, guard: this.#guard, onOpened });
     this.#log = options.log;
     this.#place = new PlaceLog(options.log);
     this.#onGone = options.onGone;
@@ -66,12 +66,10 @@ export class DeviceLoop {
     this.#retry = new PortRetry({ sockets: this.#sockets, log: options.log, now, onDue });
     const { state, udp } = options.taken ?? {};
     const counters = state?.counters ?? {};
-    this.#tunBefore = unprefixed('tun', counters);
-    this.#forgottenBefore = unprefixed('forgotten', counters);
-    if (!state) return;
-    this.#sockets.adopt(udp, state.port, state.mark, unprefixed('udp', counters));
-    this.#pump.sendErrors = counters['sendErrors'] ?? 0;
-    this.#pump.tunDropped = counters['tunDropped'] ?? 0;
+    const [tun, sockets, guard] = [this.#tun, this.#sockets, this.#guard];
+    const { losses } = this.#pump;
+    this.#counters = new LoopCounters({ tun, sockets, guard, losses, threads: () => this.#pump.threads }, counters);
+    if (state) sockets.adopt(udp, state.port, state.mark, unprefixed('udp', counters));
   }
 
   /**
@@ -109,10 +107,11 @@ export class DeviceLoop {
     this.#retry.close();
     this.#timer.disarm();
     this.#stopWatching();
+    this.#pump.settle();
     this.#pump.drain();
     const { port, mark, udp } = this.#sockets;
     const { tun, sockets, descriptors } = givenParts(this.#tun, udp);
-    const loop = { port, mark, counters: this.#ownCounters(), tun, sockets };
+    const loop = { port, mark, counters: this.#counters.read(), tun, sockets };
     return { state: { engine: this.#engine.freeze(), loop }, descriptors };
   }
 
@@ -203,7 +202,12 @@ export class DeviceLoop {
 
   /** Returns every counter by name: the protocol's, and by prefix those of the parts. */
   counters(): Record<string, number> {
-    return { ...this.#engine.counters, ...this.#ownCounters() };
+    // counts what is with other threads too
+    if (!this.#closed && !this.#isFrozen) {
+      this.#pump.settle();
+      this.#settle();
+    }
+    return { ...this.#engine.counters, ...this.#counters.read() };
   }
 
   /** Erases all keys and closes sockets and TUN. Idempotent. */
@@ -213,6 +217,7 @@ export class DeviceLoop {
     this.#stopWatching();
     this.#retry.close();
     this.#timer.clear();
+    this.#pump.close();
     this.#engine.close();
     this.#sockets.close();
     this.#tun.close();
@@ -224,16 +229,6 @@ export class DeviceLoop {
 
   #refuseFrozen(): void {
     if (this.#isFrozen) throw codedError('EBUSY', 'the interface moves to another process; try again');
-  }
-
-  #ownCounters(): Record<string, number> {
-    return {
-      sendErrors: this.#pump.sendErrors,
-      tunDropped: this.#pump.tunDropped,
-      ...prefixed('forgotten', sumOf(this.#forgottenBefore, this.#guard.counters())),
-      ...prefixed('udp', this.#sockets.counters()),
-      ...prefixed('tun', sumOf(this.#tunBefore, this.#tun.counters())),
-    };
   }
 
   #checkStatus(): void {
@@ -272,6 +267,13 @@ export class DeviceLoop {
     if (this.#closed) return;
     if (this.#pump.pump(first, waited)) this.#settle();
     else this.#gone();
+  }
+
+  /** Lanes have opened a batch. */
+  #opened(): void {
+    if (this.#closed || this.#isFrozen) return;
+    this.#pump.takeOpened();
+    this.#settle();
   }
 
   #tunReadable(waited: number | undefined): void {

@@ -10,11 +10,15 @@ import { type Log, makeLog } from './log.ts';
 import { memoryLimit } from './memory-limit.ts';
 import { sharesOf } from './memory-shares.ts';
 import { offloadsWithout } from './offloads.ts';
+import type { MakeLanes } from './pipeline-parts.ts';
+import { threadsFor } from './processors.ts';
 
 export interface DeviceParts {
   readonly backend: DaemonBackend;
   readonly clock: Clock;
   readonly engineOptions: DeviceOptions;
+  /** Makes the threads that share the work of the device. */
+  readonly makeLanes: MakeLanes;
   /** Why copies of this virtual machine are not noticed; undefined if they are. */
   readonly noCopies: string | undefined;
   /** Closes the key log and the kernel's. */
@@ -28,11 +32,13 @@ export function openParts(settings: DeviceSettings): DeviceParts {
   const { keyLogFile } = settings;
   const keyLog =
     keyLogFile === undefined ? undefined : named(`WG_KEYLOGFILE=${keyLogFile}`, () => openKeyLog(keyLogFile));
+  const threads = threadsFor(settings.threads);
   const copies = new CopyCounter();
   const clock = withCopies(systemClock(), copies);
   return {
     backend,
     clock,
+    makeLanes: cipher => backend.makeLanes?.(cipher, threads),
     noCopies: copies.problem,
     engineOptions: {
       crypto: backend.crypto,

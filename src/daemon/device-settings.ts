@@ -16,6 +16,7 @@ export const DEVICE_VARIABLES = [
   'WGTS_NO_OFFLOAD',
   'WGTS_PERSIST',
   'WGTS_SANDBOX',
+  'WGTS_THREADS',
 ] as const;
 /** Variables that belong to one start alone. */
 export const START_VARIABLES = ['WG_PROCESS_FOREGROUND', 'WG_TUN_FD', 'WG_UAPI_FD'] as const;
@@ -25,6 +26,8 @@ export interface DeviceSettings {
   readonly backend: UserspaceName;
   /** An AEAD provider of the addon by name; default: the fastest. */
   readonly aead?: string;
+  /** The most threads that share the device's work; default: one per processor (processors.ts). */
+  readonly threads?: number;
   readonly offloadsOff: ReadonlySet<OffloadSwitch>;
   /**
    * Faults of this kernel (known-kernels.ts). The device avoids the affected offloads and logs

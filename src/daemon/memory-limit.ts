@@ -3,11 +3,8 @@
  * group uses of it. A limit of any group above counts too. RLIMIT_AS is ignored: V8 reserves far
  * more addresses than it uses.
  */
-import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
-
-/** Returns a file's text, or undefined if it cannot be read. */
-export type ReadText = (path: string) => string | undefined;
+import { controlGroups, type ReadText, readText } from './control-groups.ts';
 
 export interface MemoryLimit {
   readonly bytes: number;
@@ -18,7 +15,6 @@ export interface MemoryLimit {
 }
 
 interface Version {
-  readonly root: string;
   readonly limits: readonly string[];
   readonly usage: string;
   /** The line of memory.stat with file pages that the kernel drops first. */
@@ -26,13 +22,11 @@ interface Version {
 }
 
 const V2: Version = {
-  root: '/sys/fs/cgroup',
   limits: ['memory.max', 'memory.high'],
   usage: 'memory.current',
   droppable: 'inactive_file',
 };
 const V1: Version = {
-  root: '/sys/fs/cgroup/memory',
   limits: ['memory.limit_in_bytes'],
   usage: 'memory.usage_in_bytes',
   droppable: 'total_inactive_file',
@@ -44,45 +38,25 @@ const V1: Version = {
  */
 export function memoryLimit(read: ReadText = readText, machineBytes = totalmem()): MemoryLimit | undefined {
   let lowest: MemoryLimit | undefined;
-  for (const line of (read('/proc/self/cgroup') ?? '').split('\n')) {
-    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
-    const version = controllers === '' ? V2 : controllers?.split(',').includes('memory') ? V1 : undefined;
-    if (!version || path === undefined) continue;
-    for (const folder of folders(version.root, path))
-      for (const name of version.limits) {
-        // "max" is no number; version 1 writes a number beyond any memory
-        const bytes = number(read(`${folder}/${name}`));
-        if (bytes === undefined || bytes >= (lowest?.bytes ?? machineBytes)) continue;
-        lowest = { bytes, group: folder, used: () => used(read, version, folder) };
-      }
+  for (const { version: generation, folder } of controlGroups('memory', read)) {
+    const version = generation === 2 ? V2 : V1;
+    for (const name of version.limits) {
+      // "max" is no number; version 1 writes a number beyond any memory
+      const bytes = numberOf(read(`${folder}/${name}`));
+      if (bytes === undefined || bytes >= (lowest?.bytes ?? machineBytes)) continue;
+      lowest = { bytes, group: folder, used: () => used(read, version, folder) };
+    }
   }
   return lowest;
 }
 
-/**
- * Returns the folders of a group and of all above it. In a container the path may be the host's, of
- * which only the end of the walk exists: the folder that is mounted there.
- */
-function folders(root: string, path: string): string[] {
-  const parts = path.split('/').filter(part => part !== '' && part !== '..');
-  return Array.from({ length: parts.length + 1 }, (_, up) => [root, ...parts.slice(0, parts.length - up)].join('/'));
-}
-
 function used(read: ReadText, version: Version, folder: string): number | undefined {
-  const usage = number(read(`${folder}/${version.usage}`));
+  const usage = numberOf(read(`${folder}/${version.usage}`));
   if (usage === undefined) return undefined;
   const line = (read(`${folder}/memory.stat`) ?? '').split('\n').find(one => one.startsWith(`${version.droppable} `));
-  return Math.max(0, usage - (number(line?.split(' ')[1]) ?? 0));
+  return Math.max(0, usage - (numberOf(line?.split(' ')[1]) ?? 0));
 }
 
-function number(text: string | undefined): number | undefined {
+function numberOf(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return undefined;
-  }
 }

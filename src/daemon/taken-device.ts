@@ -7,6 +7,7 @@ import type { DaemonBackend } from './backend.ts';
 import { DeviceLoop } from './device-loop.ts';
 import { type DeviceState, decodeDeviceState, type LoopState } from './device-state.ts';
 import type { Log } from './log.ts';
+import type { MakeLanes } from './pipeline-parts.ts';
 
 export interface TakenParts {
   readonly backend: DaemonBackend;
@@ -14,6 +15,7 @@ export interface TakenParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly onGone: () => void;
+  readonly makeLanes?: MakeLanes;
 }
 
 export class TakenDevice {
@@ -33,7 +35,7 @@ export class TakenDevice {
    * @throws Error that names what is wrong
    */
   constructor(parts: TakenParts, bytes: Uint8Array, descriptors: readonly number[]) {
-    const { backend, engineOptions, clock, log, onGone } = parts;
+    const { backend, engineOptions, clock, log, onGone, makeLanes } = parts;
     /** What still has no owner. */
     const open = new Set(descriptors);
     const opened: { close(): void }[] = [];
@@ -53,7 +55,16 @@ export class TakenDevice {
       open.delete(tunFd);
       opened.push(this.tun);
       const taken = { state: state.loop, ...(udp && { udp }) };
-      this.loop = new DeviceLoop({ engine, tun: this.tun, openUdp: backend.openUdp, clock, log, onGone, taken });
+      this.loop = new DeviceLoop({
+        engine,
+        tun: this.tun,
+        openUdp: backend.openUdp,
+        clock,
+        log,
+        onGone,
+        taken,
+        ...(makeLanes && { makeLanes }),
+      });
       this.control = state.control;
       this.isOurs = state.isOurs;
       this.frozenAt = state.frozenAt;

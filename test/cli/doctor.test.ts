@@ -18,6 +18,7 @@ const HEALTHY: Findings = {
   udpOffloads: { value: ['gso', 'gro', 'steer'] },
   largestBuffer: 4 << 20,
   root: true,
+  processors: 2,
   filtersCalls: true,
   running: [{ name: 'wg0', pid: 77, rights: confined() }],
   backend: { kind: 'userspace', reason: 'the kernel has no WireGuard (EOPNOTSUPP)' },
@@ -47,6 +48,17 @@ test('reports what is in use on a healthy machine and advises nothing', () => {
     'wg0 process 77: CAP_NET_ADMIN, no_new_privs, system calls filtered, no core dumps',
   );
   expect(text).toMatch(/Nothing to do/);
+});
+
+test('says how many threads there may be, and how many work for a device', () => {
+  const text = (found: Partial<Findings>) => report({ ...HEALTHY, ...found }).replace(/\s+/g, ' ');
+  expect(text({})).toContain('threads up to 2 under load, with 2 processors ');
+  expect(text({ processors: 1 })).toContain('threads one, with 1 processor ');
+  expect(text({ processors: 1.5 })).toContain('threads one, with 1.5 processors ');
+  const [wg0] = HEALTHY.running;
+  expect(text({ running: [{ ...wg0!, threads: { most: 4, now: 1 } }] })).toContain(
+    'process 77: 1 of at most 4 threads at work; CAP_NET_ADMIN',
+  );
 });
 
 test.each<[string, Partial<Findings>, RegExp]>([

@@ -41,6 +41,7 @@ const ROUNDS = Math.max(50, Math.min(20_000, Math.floor(CASES / 800)));
 const REAL_ROUNDS = Math.max(4, Math.min(200, Math.floor(CASES / 20_000)));
 const FRAMES = 250;
 const LIMIT_MS = 600_000;
+const LANES = 8;
 const MOST_MEMORY = 256 << 20;
 const PORT = 7777;
 const ALL = offloadsWithout(new Set());
@@ -73,6 +74,7 @@ function watched(...args: ConstructorParameters<typeof WatchedDevice>): WatchedD
 /** Checks that a device counted every packet as it was classified when read. */
 function mustBeCounted(device: WatchedDevice, what: string): void {
   const { expected, seen, faults, gone, loop } = device;
+  // also takes back what lanes have
   const { malformedOutbound, oversized } = loop.counters();
   expect({ faults, gone, what }).toEqual({ faults: [], gone: false, what });
   expect({ what, malformedOutbound, oversized, messages: seen.messages }).toEqual({
@@ -95,6 +97,11 @@ inOwnNamespace(
       test.each([4, 6] as const)('ports in memory, over IPv%i', family => inMemory(name, family), LIMIT_MS);
       test.each([4, 6] as const)('a real TUN and real sockets, over IPv%i', family => inKernel(name, family), LIMIT_MS);
     });
+    test.each([4, 6] as const)(
+      `${LANES} lanes, a real TUN and real sockets, over IPv%i`,
+      family => inKernel('native', family, LANES),
+      LIMIT_MS,
+    );
   },
   { limit: 2 * LIMIT_MS, show: 'fuzz' },
 );
@@ -186,7 +193,7 @@ function attack(random: Random, from: MemoryUdp, to: Uint8Array, heard: readonly
 
 let made = 0;
 
-async function inKernel(name: 'native' | 'pure', family: Family): Promise<void> {
+async function inKernel(name: 'native' | 'pure', family: Family, threads = 1): Promise<void> {
   // slow enough that no session is renewed: under emulation a round takes minutes, and the drops
   // of late handshakes would count as hostile
   const clock: Clock = { now: () => performance.now() / 1000, wall: () => BigInt(Date.now()) * 1_000_000n };
@@ -198,7 +205,7 @@ async function inKernel(name: 'native' | 'pure', family: Family): Promise<void> 
   ip('link', 'set', 'lo', 'up');
   ip('addr', 'add', '10.0.0.1/24', 'dev', device);
   ip('link', 'set', device, 'up');
-  const a = watched(backendA, tunA, backendA.openUdp, clock, family);
+  const a = watched(backendA, tunA, backendA.openUdp, clock, family, threads);
   const b = watched(backendB, tunB, backendB.openUdp, clock, family);
   b.meet(0, a);
   const port = b.loop.status().listenPort!;
@@ -269,6 +276,7 @@ async function inKernel(name: 'native' | 'pure', family: Family): Promise<void> 
       `fuzz ${name}, kernel, IPv${family}: ${REAL_ROUNDS} rounds of ${FRAMES} frames from WG_FUZZ_SEED=${SEED}: ${JSON.stringify({ ...a.expected, hostile, refused, errors: a.seen.refused })}`,
     );
     expect(Math.min(a.expected.messages, a.expected.oversized)).toBeGreaterThan(0);
+    expect(a.lent > 0).toBe(threads > 1);
   } finally {
     host.close();
     attacker.close();

@@ -13,6 +13,7 @@ import type { Wake } from '../../src/io/ports.ts';
 import { Engine } from '../../src/protocol/engine.ts';
 import { TwinCipher } from '../../src/protocol/transport-twin.ts';
 import { makePacket } from '../sim/payload.ts';
+import { LateLanes } from './late-lanes.ts';
 import { type Random, seeded } from './random.ts';
 
 const PORT = 51820;
@@ -24,6 +25,7 @@ export class MemoryMachine {
   readonly privateKey: Uint8Array;
   readonly publicKey: Uint8Array;
   readonly index: number;
+  readonly lanes: LateLanes | undefined;
   /** What this machine's clocks show beside boot time. */
   suspended = 0;
   stepped = 0;
@@ -32,7 +34,8 @@ export class MemoryMachine {
   disturb: () => void = () => {};
   readonly #address: Uint8Array;
 
-  constructor(pair: MemoryPair, index: number, random: Random) {
+  /** @param hasLanes whether the device lends all its work, to lanes that are late at random */
+  constructor(pair: MemoryPair, index: number, random: Random, hasLanes = false) {
     this.index = index;
     this.#address = Uint8Array.of(192, 0, 2, index + 1);
     this.tun = new MemoryTun({ up: true, mtu: 1420, name: 'test' }, wake => pair.schedule(wake));
@@ -40,10 +43,15 @@ export class MemoryMachine {
     this.publicKey = opensslCrypto.publicKey(this.privateKey);
     const wall = () => BigInt(Math.floor((1e9 + pair.now + this.stepped) * 1e6));
     const log = (text: string) => void this.logged.push(text);
+    const cipher = new TwinCipher(opensslPacketAead);
+    const late = seeded(random.below(2 ** 32));
+    this.lanes = hasLanes ? new LateLanes(cipher, late, wake => pair.schedule(wake)) : undefined;
     this.loop = new DeviceLoop({
+      shareAlways: true,
+      makeLanes: () => this.lanes,
       engine: new Engine({
         crypto: opensslCrypto,
-        cipher: new TwinCipher(opensslPacketAead),
+        cipher,
         random: bytes => random.fill(bytes),
         wall,
       }),
@@ -91,7 +99,7 @@ export class MemoryPair {
   readonly #due: Wake[] = [];
   #packets = 0;
 
-  constructor(seed = 1) {
+  constructor(seed = 1, hasLanes = false) {
     this.network = new MemoryNetwork(wake => this.schedule(wake));
     this.network.filter = (bytes, from) => {
       const sender = from.startsWith('192.0.2.1:') ? 'a' : 'b';
@@ -99,8 +107,8 @@ export class MemoryPair {
       return true;
     };
     const random = seeded(seed);
-    this.a = new MemoryMachine(this, 0, random);
-    this.b = new MemoryMachine(this, 1, random);
+    this.a = new MemoryMachine(this, 0, random, hasLanes);
+    this.b = new MemoryMachine(this, 1, random, hasLanes);
     this.a.meet(this.b);
     this.b.meet(this.a);
   }
@@ -112,6 +120,11 @@ export class MemoryPair {
   /** Runs all wake-ups that are due. Time stands still. */
   run(): void {
     for (let wake = this.#due.shift(); wake; wake = this.#due.shift()) wake();
+  }
+
+  /** Runs a few of the wake-ups that are due. */
+  runSome(count: number): void {
+    for (let i = 0; i < count; i++) this.#due.shift()?.();
   }
 
   /** Sends a packet and runs until all is quiet. @returns whether it arrived */

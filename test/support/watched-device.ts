@@ -10,6 +10,7 @@ import { parsePrefix } from '../../src/base/prefix.ts';
 import type { PeerConfig } from '../../src/config/model.ts';
 import type { DaemonBackend } from '../../src/daemon/backend.ts';
 import { DeviceLoop } from '../../src/daemon/device-loop.ts';
+import type { Lanes } from '../../src/io/lanes.ts';
 import type { Clock, OpenUdp, Tun, TunStatus, Udp } from '../../src/io/ports.ts';
 import {
   DATAGRAM_ERROR,
@@ -46,13 +47,17 @@ export class WatchedDevice {
   /** Messages with a packet that reached the sockets, and how many of them were refused. */
   readonly seen = { messages: 0, refused: 0 };
   readonly faults: string[] = [];
+  /** Batches that came back from lanes. */
+  lent = 0;
+  #udp: Udp | undefined;
   gone = false;
   readonly #privateKey = randomFillSync(new Uint8Array(32));
   readonly #plan = new SplitPlan();
   readonly #family: Family;
   #mtu = 0;
 
-  constructor(backend: DaemonBackend, tun: Tun, openUdp: OpenUdp, clock: Clock, family: Family) {
+  /** @param threads of lanes, which then do all the work; 1: none */
+  constructor(backend: DaemonBackend, tun: Tun, openUdp: OpenUdp, clock: Clock, family: Family, threads = 1) {
     const { crypto, cipher } = backend;
     this.#family = family;
     this.publicKey = crypto.publicKey(this.#privateKey);
@@ -62,6 +67,11 @@ export class WatchedDevice {
       tun: this.tun,
       openUdp: (port, mark) => this.#watchUdp(openUdp(port, mark)),
       clock,
+      shareAlways: true,
+      makeLanes: keys => {
+        const lanes = backend.makeLanes?.(keys, threads);
+        return lanes && this.#watchLanes(lanes, tun);
+      },
       log: { verbose: () => {}, error: message => this.faults.push(message) },
       onGone: () => {
         this.gone = true;
@@ -119,7 +129,38 @@ export class WatchedDevice {
     else this.expected.oversized++;
   }
 
+  /** Looks at what lanes have sent, and passes them the devices that are not watched. */
+  #watchLanes(lanes: Lanes, tun: Tun): Lanes {
+    const lent: DatagramBatch[] = [];
+    return {
+      threads: lanes.threads,
+      seal: (_udp, input, jobs, count, output) => {
+        const isTaken = lanes.seal(this.#udp, input, jobs, count, output);
+        if (isTaken) lent.push(output);
+        return isTaken;
+      },
+      open: (slab, jobs, count) => lanes.open(slab, jobs, count),
+      write: (_tun, batch) => lanes.write(tun, batch),
+      help: () => lanes.help(),
+      done: () => {
+        const done = lanes.done();
+        this.lent += done.sealed + done.opened + done.written;
+        for (const batch of lent.splice(0, done.sealed)) {
+          this.#look(batch);
+          this.#lookForErrors(batch);
+        }
+        return done;
+      },
+      next: () => lanes.next(),
+      watch: () => lanes.watch(),
+      onOpened: callback => lanes.onOpened(callback),
+      times: out => lanes.times(out),
+      close: () => lanes.close(),
+    };
+  }
+
   #watchUdp(udp: Udp): Udp {
+    this.#udp = udp;
     return {
       port: udp.port,
       offloads: udp.offloads,

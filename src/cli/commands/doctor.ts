@@ -7,10 +7,13 @@ import { type Taken, wouldTake } from '../../backend/choose.ts';
 import { orphanText } from '../../backend/orphan.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
 import { type KernelFault, knownFaults } from '../../daemon/known-kernels.ts';
+import { threadsFor } from '../../daemon/processors.ts';
+import { UapiClient } from '../../daemon/uapi-client.ts';
 import { findLeftovers, type Leftovers } from '../../host/leftovers.ts';
 import { systemNetlink } from '../../io/netlink.ts';
 import { describeRights } from '../../io/process-rights.ts';
 import type { RunningDevice } from '../../io/running-devices.ts';
+import { systemZones } from '../../io/zones.ts';
 import * as texts from '../help/texts/machine.ts';
 import { wrap } from '../help/wrap.ts';
 import { parseOptions } from '../parse-options.ts';
@@ -31,11 +34,17 @@ export interface Findings extends Capabilities {
   readonly backend: Pick<Taken, 'kind' | 'reason'>;
   /** What processes that died left in this network namespace. */
   readonly leftovers: Leftovers;
+  readonly running: readonly Running[];
 }
 
+/** A device, and how many threads share its work: at most and now, if it could be asked. */
+type Running = RunningDevice & { readonly threads?: { readonly most: number; readonly now: number } };
+
 export async function findings(): Promise<Findings> {
+  const found = capabilities();
   return {
-    ...capabilities(),
+    ...found,
+    running: await Promise.all(found.running.map(withThreads)),
     backend: await wouldTake(systemNetlink, `wgts-${process.pid}`),
     leftovers: await findLeftovers(systemNetlink),
   };
@@ -58,6 +67,18 @@ export const doctor: Command = async (args, terminal) => {
   return found.addonProblem === '' && (found.tunDevice || found.backend.kind === 'kernel') ? 0 : 1;
 };
 
+async function withThreads(device: RunningDevice): Promise<Running> {
+  const counters = await new UapiClient(device.name, systemZones).counters().catch(() => undefined);
+  const [most, now] = [counters?.['threads.most'], counters?.['threads.now']];
+  return most === undefined || now === undefined ? device : { ...device, threads: { most, now } };
+}
+
+function describeThreads(available: number): string {
+  const threads = threadsFor(undefined, available);
+  const of = `${Number(available.toFixed(2))} processor${available === 1 ? '' : 's'}`;
+  return threads === 1 ? `one, with ${of}` : `up to ${threads} under load, with ${of}`;
+}
+
 /** Formats the report for people. */
 export function report(found: Findings): string {
   const chosen = fastest(found);
@@ -75,6 +96,7 @@ export function report(found: Findings): string {
           ? `not used: ${provider.problem}`
           : `${Math.round(provider.nanoseconds)} ns a packet, ${((PACKET * 8) / provider.nanoseconds).toFixed(1)} Gbit/s on one core${provider === chosen ? '; in use' : ''}`,
       ]),
+    ['threads', describeThreads(found.processors)],
     ['TUN offloads', offloads(found.tunOffloads, OFFLOADS.tun)],
     ['UDP offloads', offloads(found.udpOffloads, OFFLOADS.udp)],
     ...faults(found).map(({ avoid, fault, remedy }): [string, string] => [AVOIDED[avoid], `${fault}: ${remedy}`]),
@@ -82,9 +104,9 @@ export function report(found: Findings): string {
       'system calls',
       found.filtersCalls ? 'can be filtered (seccomp)' : 'cannot be filtered: the kernel has no seccomp',
     ],
-    ...found.running.map(({ name, pid, rights }): [string, string] => [
+    ...found.running.map(({ name, pid, rights, threads }): [string, string] => [
       name,
-      `process ${pid}: ${describeRights(rights)}`,
+      `process ${pid}: ${threads ? `${threads.now} of at most ${threads.most} threads at work; ` : ''}${describeRights(rights)}`,
     ]),
     ['UDP buffers', found.root ? '7 MiB, as root' : `${found.largestBuffer >> 10} KiB at most (net.core.rmem_max)`],
   ];

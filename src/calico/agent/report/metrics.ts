@@ -11,6 +11,9 @@ import { formatZonedEndpoint } from '../../../config/zones.ts';
 import type { AgentStatus } from '../status.ts';
 import { Exposition } from './exposition.ts';
 
+/** What counters=1 reports beside counters. */
+const GAUGES: ReadonlySet<string> = new Set(['threads.most', 'threads.now']);
+
 export interface MetricsOptions {
   readonly hostname: string;
   readonly backend: Pick<WireguardBackend, 'list' | 'get' | 'counters'>;
@@ -83,7 +86,15 @@ export class Metrics {
       out.add('wireguard_bytes_rcvd', 'counter', 'Bytes received from the peer', peer.rxBytes, labels);
       out.add('wireguard_bytes_sent', 'counter', 'Bytes sent to the peer', peer.txBytes, labels);
     }
-    for (const [counter, value] of Object.entries(counters))
+    for (const which of ['most', 'now']) {
+      const threads = counters[`threads.${which}`];
+      if (threads !== undefined)
+        out.add('wgts_threads', 'gauge', "Threads that may share, and share now, the device's work", threads, {
+          iface,
+          which,
+        });
+    }
+    for (const [counter, value] of Object.entries(counters).filter(([name]) => !GAUGES.has(name)))
       out.add('wgts_events_total', 'counter', 'Packets dropped, by reason, and other counts of the device', value, {
         iface,
         counter,

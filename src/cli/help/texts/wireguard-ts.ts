@@ -51,6 +51,11 @@ export const wireguardTs: CommandModel = {
       text: `The implementation of ChaCha20-Poly1305: ${AEADS.join(', ')}. Default: the fastest one here.`,
     },
     {
+      name: '--threads',
+      value: { name: 'N', completes: 'free' },
+      text: 'How many threads may share the work, from 1 to 64, or auto: one per processor that the process may use and its cgroup grants, at most 8. The others work only while traffic fills one core and another core is idle. Default: auto.',
+    },
+    {
       name: '--no-sandbox',
       text: 'Keep all rights while the interface runs. By default the process gives up every capability but CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and lets the kernel refuse system calls that it does not need.',
     },
@@ -79,6 +84,7 @@ export const wireguardTs: CommandModel = {
     ['WG_KEYLOGFILE', 'Write all session keys to this file, for Wireshark. With them anyone can decrypt the traffic.'],
     ['WGTS_BACKEND', 'The backend, if --backend is not given.'],
     ['WGTS_AEAD', 'The AEAD implementation, if --aead is not given.'],
+    ['WGTS_THREADS', 'The threads, if --threads is not given.'],
     [
       'WGTS_NO_OFFLOAD',
       '"1" means --no-offload. A list such as "uso,gro" switches these offloads off. "none" also uses the offloads that are faulty in this kernel (wgts doctor names them).',
