@@ -17,6 +17,8 @@ async function run(options: BenchOptions): Promise<void> {
       return runTunnel(options);
     case 'micro':
       return saveRows('micro', (await import('./micro/main.ts')).runMicro(options));
+    case 'pipeline':
+      return saveRows('pipeline', (await import('./pipeline/main.ts')).runPipeline(options));
     case 'heap':
       return saveRows('heap', await (await import('./heap/main.ts')).runHeap(options));
     case 'start': {

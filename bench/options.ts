@@ -1,9 +1,10 @@
 /** Defines the benchmarks and options of `npm run bench`. */
 
-export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|calico-size|kernel-vm|readme] [OPTION...]]
+export const USAGE = `Usage: npm run bench [-- [tunnel|micro|pipeline|heap|start|calico-size|kernel-vm|readme] [OPTION...]]
 
   tunnel       compares this program with every WireGuard found here, in namespaces (the default)
   micro        times the parts: AEAD, X25519, BLAKE2s, routing, splitting and merging
+  pipeline     times an engine with 1, 2, 4 and 8 threads in memory, without the kernel
   heap         measures what ten million packets allocate on the JavaScript heap, and their calls into C
   start        times short commands against node -e 0
   calico-size  measures plans, memory and CPU of the Calico agent for 1,000 to 10,000 nodes

@@ -60,6 +60,8 @@ function ours(): Contender[] {
           }),
         ]
       : []),
+    // it has the lanes only where there is more than one processor
+    contender({ ...base, name: `${OURS} (1 thread)`, version, env: { WGTS_THREADS: '1' } }),
     contender({
       ...base,
       name: `${OURS} (pure)`,
