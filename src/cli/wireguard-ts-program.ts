@@ -177,6 +177,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
       kernelFaults: env['WGTS_NO_OFFLOAD'] === 'none' ? [] : knownFaults(runningKernel()),
       ...(aead !== undefined && { aead }),
       ...(threads !== undefined && { threads }),
+      shareAlways: env['WGTS_SHARE'] === 'always',
       ...(sandbox !== undefined && { sandbox }),
       ...(isSet('take-over') && { takesOver: true }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),

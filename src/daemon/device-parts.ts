@@ -4,21 +4,21 @@ import { systemClock, systemRandom } from '../io/system.ts';
 import type { DeviceOptions } from '../protocol/device.ts';
 import { type DaemonBackend, makeBackend } from './backend.ts';
 import { CopyCounter, withCopies } from './copy-counter.ts';
+import type { DeviceLoopOptions } from './device-loop-options.ts';
 import type { DeviceSettings } from './device-settings.ts';
 import { openKeyLog } from './key-log.ts';
 import { type Log, makeLog } from './log.ts';
 import { memoryLimit } from './memory-limit.ts';
 import { sharesOf } from './memory-shares.ts';
 import { offloadsWithout } from './offloads.ts';
-import type { MakeLanes } from './pipeline-parts.ts';
 import { threadsFor } from './processors.ts';
 
 export interface DeviceParts {
   readonly backend: DaemonBackend;
   readonly clock: Clock;
   readonly engineOptions: DeviceOptions;
-  /** Makes the threads that share the work of the device. */
-  readonly makeLanes: MakeLanes;
+  /** The threads that share the work of the device. */
+  readonly sharing: Pick<DeviceLoopOptions, 'makeLanes' | 'shareAlways'>;
   /** Why copies of this virtual machine are not noticed; undefined if they are. */
   readonly noCopies: string | undefined;
   /** Closes the key log and the kernel's. */
@@ -38,7 +38,10 @@ export function openParts(settings: DeviceSettings): DeviceParts {
   return {
     backend,
     clock,
-    makeLanes: cipher => backend.makeLanes?.(cipher, threads),
+    sharing: {
+      makeLanes: cipher => backend.makeLanes?.(cipher, threads),
+      shareAlways: settings.shareAlways === true,
+    },
     noCopies: copies.problem,
     engineOptions: {
       crypto: backend.crypto,

@@ -16,6 +16,7 @@ export const DEVICE_VARIABLES = [
   'WGTS_NO_OFFLOAD',
   'WGTS_PERSIST',
   'WGTS_SANDBOX',
+  'WGTS_SHARE',
   'WGTS_THREADS',
 ] as const;
 /** Variables that belong to one start alone. */
@@ -28,6 +29,8 @@ export interface DeviceSettings {
   readonly aead?: string;
   /** The most threads that share the device's work; default: one per processor (processors.ts). */
   readonly threads?: number;
+  /** Whether these threads get all the work, for tests; default: when a core is full. */
+  readonly shareAlways?: boolean;
   readonly offloadsOff: ReadonlySet<OffloadSwitch>;
   /**
    * Faults of this kernel (known-kernels.ts). The device avoids the affected offloads and logs

@@ -143,7 +143,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
 }
 
 async function makeDevice(settings: DeviceSettings, parts: DeviceParts, onGone: () => void): Promise<Begun> {
-  const { backend, clock, engineOptions, makeLanes } = parts;
+  const { backend, clock, engineOptions, sharing } = parts;
   const link = await KeptLink.open({
     ...linkOptions(settings),
     open: mtu => openTunWithHints(() => backend.openTun(settings.name, settings.tunFd, mtu), settings.name),
@@ -153,7 +153,7 @@ async function makeDevice(settings: DeviceSettings, parts: DeviceParts, onGone: 
   const name = tun.status()?.name ?? settings.name;
   const log = openLog(settings, name);
   const engine = new Engine(engineOptions);
-  const loop = new DeviceLoop({ engine, tun, openUdp: backend.openUdp, clock, log, onGone, makeLanes });
+  const loop = new DeviceLoop({ engine, tun, openUdp: backend.openUdp, clock, log, onGone, ...sharing });
   const fd = settings.uapiFd;
   return {
     link,

@@ -5,9 +5,9 @@ import type { DeviceOptions } from '../protocol/device.ts';
 import { Engine } from '../protocol/engine.ts';
 import type { DaemonBackend } from './backend.ts';
 import { DeviceLoop } from './device-loop.ts';
+import type { DeviceParts } from './device-parts.ts';
 import { type DeviceState, decodeDeviceState, type LoopState } from './device-state.ts';
 import type { Log } from './log.ts';
-import type { MakeLanes } from './pipeline-parts.ts';
 
 export interface TakenParts {
   readonly backend: DaemonBackend;
@@ -15,7 +15,7 @@ export interface TakenParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly onGone: () => void;
-  readonly makeLanes?: MakeLanes;
+  readonly sharing?: DeviceParts['sharing'];
 }
 
 export class TakenDevice {
@@ -35,7 +35,7 @@ export class TakenDevice {
    * @throws Error that names what is wrong
    */
   constructor(parts: TakenParts, bytes: Uint8Array, descriptors: readonly number[]) {
-    const { backend, engineOptions, clock, log, onGone, makeLanes } = parts;
+    const { backend, engineOptions, clock, log, onGone, sharing } = parts;
     /** What still has no owner. */
     const open = new Set(descriptors);
     const opened: { close(): void }[] = [];
@@ -63,7 +63,7 @@ export class TakenDevice {
         log,
         onGone,
         taken,
-        ...(makeLanes && { makeLanes }),
+        ...sharing,
       });
       this.control = state.control;
       this.isOurs = state.isOurs;

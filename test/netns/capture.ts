@@ -19,6 +19,10 @@ export interface SeenDatagram {
   readonly time: number;
 }
 
+/** A capture is complete once its file has not grown for so many looks. */
+const QUIET_LOOKS = 3;
+const LOOK_MS = 80;
+
 /** Bytes of a pcap file without packets. */
 const FILE_HEADER = 24;
 
@@ -38,7 +42,13 @@ export class Capture {
 
   /** Stops and returns the captured UDP datagrams, in order. */
   async stop(): Promise<SeenDatagram[]> {
-    await sleep(150); // The kernel hands packets to tcpdump in blocks.
+    // the kernel hands packets to tcpdump in blocks, and a busy machine hands them over late
+    for (let [size, quiet] = [-1, 0]; quiet < QUIET_LOOKS; quiet++) {
+      await sleep(LOOK_MS);
+      const now = statSync(this.file).size;
+      if (now !== size) quiet = 0;
+      size = now;
+    }
     await this.#running.stop('SIGINT');
     return readCapture(readFileSync(this.file));
   }

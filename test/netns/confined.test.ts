@@ -71,7 +71,12 @@ describeWith([...NETWORK, 'python3', 'setpriv', 'unshare'], 'a confined device',
     const doctor = JSON.parse((await host.run([...WGTS, 'doctor', '--json'], { mayFail: true })).stdout) as Findings;
     expect(doctor.filtersCalls).toBe(true);
     expect(doctor.running.filter(each => each.name === name)).toEqual([
-      { name, pid: Number(pid), rights: expect.objectContaining(CONFINED) },
+      {
+        name,
+        pid: Number(pid),
+        rights: expect.objectContaining(CONFINED),
+        threads: { most: expect.any(Number), now: 1 },
+      },
     ]);
     expect((await host.run([...commandOf('ours'), '--version', '--verbose'])).stdout).toMatch(
       /^sandbox +a device is confined$/m,
