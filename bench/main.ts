@@ -28,6 +28,8 @@ async function run(options: BenchOptions): Promise<void> {
     }
     case 'calico-size':
       return saveRows('calico-size', (await import('./calico/main.ts')).runCalicoSize(options));
+    case 'scale':
+      return saveRows('scale', await (await import('./scale/main.ts')).runScale(options.command, options.runs));
     case 'kernel-vm':
       await (await import('./kernel-vm/main.ts')).runKernelVm(options);
       return;

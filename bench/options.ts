@@ -1,6 +1,6 @@
 /** Defines the benchmarks and options of `npm run bench`. */
 
-export const USAGE = `Usage: npm run bench [-- [tunnel|micro|pipeline|heap|start|calico-size|kernel-vm|readme] [OPTION...]]
+export const USAGE = `Usage: npm run bench [-- [tunnel|micro|pipeline|heap|start|calico-size|scale|kernel-vm|readme] [OPTION...]]
 
   tunnel       compares this program with every WireGuard found here, in namespaces (the default)
   micro        times the parts: AEAD, X25519, BLAKE2s, routing, splitting and merging
@@ -8,6 +8,7 @@ export const USAGE = `Usage: npm run bench [-- [tunnel|micro|pipeline|heap|start
   heap         measures what ten million packets allocate on the JavaScript heap, and their calls into C
   start        times short commands against node -e 0
   calico-size  measures plans, memory and CPU of the Calico agent for 1,000 to 10,000 nodes
+  scale        measures 1 to 8 threads, each held to a tenth of a core
   kernel-vm    compares with the kernel module, in QEMU
   readme       writes the READMEs' table from docs/benchmarks.md, without a run
 
@@ -18,6 +19,8 @@ export const USAGE = `Usage: npm run bench [-- [tunnel|micro|pipeline|heap|start
   --quick              two runs of one second each: shows that it works, not how fast
   --from=FILE          prints the table and the plot of a saved run, without a new one
   --publish            writes the table into docs/benchmarks.md, six of its rows into the READMEs, the plot to docs/bench.svg
+  --command=COMMAND    the program that scale measures (bench/scale/main.ts says what it prints)
+  --keep               appends the ratios to wireguard-go to bench/results/speed.jsonl
   --list               prints the measures and the contenders found here
 `;
 
@@ -31,8 +34,10 @@ export interface BenchOptions {
   readonly contenders: readonly string[];
   readonly quick: boolean;
   readonly publish: boolean;
+  readonly keep: boolean;
   readonly list: boolean;
   readonly from: string | undefined;
+  readonly command: string | undefined;
 }
 
 /** @returns the options, or a message that describes the error in them */
@@ -62,8 +67,10 @@ export function parseOptions(args: readonly string[]): BenchOptions | string {
     contenders: list('contenders'),
     quick,
     publish: take('publish') !== undefined,
+    keep: take('keep') !== undefined,
     list: take('list') !== undefined,
     from: take('from'),
+    command: take('command'),
   };
   if (!(Number.isInteger(runs) && runs >= 1)) return '--runs takes a whole number';
   if (!(seconds > 0)) return '--seconds takes a number';

@@ -74,6 +74,8 @@ function ours(): Contender[] {
 function others(): Contender[] {
   const programs = [
     { name: 'wireguard-go', start: ['-f'], oneSource: [] },
+    // Tailscale's fork, under the name that docs/benchmarks.md gives its binary.
+    { name: 'wireguard-go-tailscale', start: ['-f'], oneSource: [] },
     // boringtun connects a socket to each peer; the first of them would receive the packets for
     // all.
     { name: 'boringtun-cli', start: ['-f', '--disable-drop-privileges'], oneSource: ['--disable-connected-udp'] },
@@ -124,7 +126,10 @@ function findProgram(name: string): string | undefined {
   return folders.map(folder => join(folder, name)).find(path => existsSync(path));
 }
 
+/** Returns the version that was built: what wireguard-go prints is a constant of its source. */
 function versionOf(path: string): string {
+  const built = goModule(path);
+  if (built !== undefined) return built;
   try {
     const text = execFileSync(path, ['--version'], { encoding: 'utf8', timeout: 5000 });
     return /v?\d+\.\d+\S*/.exec(text)?.[0].replace(/^v/, '') ?? 'unknown';
@@ -133,15 +138,45 @@ function versionOf(path: string): string {
   }
 }
 
+/**
+ * Returns module version and compiler of a Go program; undefined for other programs, for those that
+ * were built without a module's version, and on machines without Go.
+ */
+function goModule(path: string): string | undefined {
+  try {
+    const text = execFileSync('go', ['version', '-m', path], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 5000,
+    });
+    return parseGoVersion(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Parses what `go version -m` prints. */
+export function parseGoVersion(text: string): string | undefined {
+  const compiler = /: (go\S+)/.exec(text)?.[1];
+  const version = /^\tmod\t\S+\tv(\S+)/m.exec(text)?.[1];
+  return compiler === undefined || version === undefined ? undefined : `${version}, ${compiler}`;
+}
+
 function ownVersion(): string {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const commit = commitOf();
+  return commit === '' ? version : `${version} (${commit})`;
+}
+
+/** Returns the commit of this clone, with `-dirty` if files have changed; empty without git. */
+export function commitOf(): string {
   try {
-    const commit = execFileSync('git', ['-C', ROOT, 'describe', '--always', '--dirty'], {
+    const text = execFileSync('git', ['-C', ROOT, 'describe', '--always', '--dirty'], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    return `${version} (${commit.trim()})`;
+    return text.trim();
   } catch {
-    return version;
+    return '';
   }
 }

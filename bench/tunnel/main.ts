@@ -2,12 +2,13 @@
  * `npm run bench -- tunnel`: compares all WireGuard programs found on this machine, each between
  * two namespaces.
  */
+import { historyLine, keep } from '../history.ts';
 import { describeMachine } from '../machine.ts';
 import type { BenchOptions } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { report } from '../report.ts';
 import { loadResults, type Results } from '../results.ts';
-import { type Contender, findContenders } from './contenders.ts';
+import { type Contender, commitOf, findContenders } from './contenders.ts';
 import { enter, isInside, watchOutside } from './enter.ts';
 import { USUAL_CONGESTION } from './iperf.ts';
 import { makeLab } from './lab.ts';
@@ -66,6 +67,7 @@ export async function runTunnel(options: BenchOptions): Promise<void> {
   );
   if (nothing) throw new Error(`nothing could be measured: ${failures.join('; ')}`);
   report(results, options);
+  if (options.keep) keep(historyLine(results, commitOf()));
   process.stdout.write('', () => process.exit(0));
 }
 

@@ -4,7 +4,7 @@
  * For clients, parses an answer as tolerantly as `wg` does (ipc-uapi.h). Also has the `counters`
  * operation, an extension of this project that other daemons do not support.
  */
-import { isZeroKey, KEY_SIZE, readKeyHex } from '../base/key.ts';
+import { isZeroKey, KEY_HEX_SIZE, readKeyHex } from '../base/key.ts';
 import type { Mutable } from '../base/mutable.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../base/prefix.ts';
 import { ConfigError, ERRNO, quote } from './errors.ts';
@@ -52,21 +52,28 @@ export function* writeGetResponse(
   if (fwmark !== 0) text.text(`fwmark=${fwmark}\n`);
   for (const peer of status.peers) {
     text.keyLine('public_key', peer.publicKey);
-    text.keyLine('preshared_key', peer.presharedKey ?? NO_KEY);
-    text.text(peerLines(peer, zones));
+    if (peer.presharedKey) text.keyLine('preshared_key', peer.presharedKey);
+    // one string for most peers: each string that is written costs as much as a hundred characters
+    let lines = peerLines(peer, zones);
     for (const prefix of peer.allowedIps) {
-      text.text(`allowed_ip=${formatPrefix(prefix)}\n`);
+      lines += `allowed_ip=${formatPrefix(prefix)}\n`;
+      if (lines.length < LINES) continue;
+      text.text(lines);
+      lines = '';
       if (text.length >= CHUNK) yield;
     }
+    text.text(lines);
     if (text.length >= CHUNK) yield;
   }
   text.text(formatErrno(0));
   yield;
 }
 
-/** One more line still fits into one piece. */
-const CHUNK = PIECE_SIZE - 640;
-const NO_KEY = new Uint8Array(KEY_SIZE);
+/** Characters of lines that are written together. */
+const LINES = 512;
+/** The lines of one more peer, or as many allowed IPs, still fit into one piece. */
+const CHUNK = PIECE_SIZE - 1024;
+const NO_PRESHARED_KEY = `preshared_key=${'0'.repeat(KEY_HEX_SIZE)}\n`;
 
 /**
  * Formats the whole answer to `counters=1`: one `name=value` line per counter. Names contain
@@ -179,7 +186,7 @@ type PeerEntry = Mutable<PeerStatus> & { allowedIps: Prefix[] };
  * be thousands of peers, and V8 has not yet optimized the code when it runs.
  */
 function peerLines(peer: PeerStatus, zones: Zones): string {
-  return `protocol_version=1
+  return `${peer.presharedKey ? '' : NO_PRESHARED_KEY}protocol_version=1
 ${peer.endpoint ? `endpoint=${formatZonedEndpoint(peer.endpoint, zones)}\n` : ''}last_handshake_time_sec=${peer.lastHandshakeSeconds}
 last_handshake_time_nsec=${peer.lastHandshakeNanoseconds}
 tx_bytes=${peer.txBytes}

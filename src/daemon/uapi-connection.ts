@@ -41,8 +41,10 @@ const STUCK_AFTER_MS = 1_000;
 /** After the end, a client that sends nothing for this long has stopped writing. */
 const IDLE_AFTER_MS = 200;
 const PAUSE_MS = 20;
+/** How long an answer is written before packets pass. */
+const SHARE_MS = 0.5;
 
-const received = newSecret(65_536);
+const [received, encoder] = [newSecret(65_536), new TextEncoder()];
 
 export class UapiConnection {
   readonly #options: ConnectionOptions;
@@ -208,7 +210,8 @@ export class UapiConnection {
       await this.#write(formatErrno(systemErrno(error) ?? ERRNO.EIO));
       return;
     }
-    const text = new SecretText();
+    let shareEnd = 0;
+    const text = new SecretText((line, into) => encoder.encodeInto(line, into));
     try {
       for (const _ of writeGetResponse(status, text, this.#options.zones)) {
         // move to the end: progress was made just now
@@ -217,7 +220,9 @@ export class UapiConnection {
         for (const piece of text.pieces()) await this.#write(piece);
         text.erase();
         if (this.#socket.destroyed) return;
+        if (performance.now() < shareEnd) continue;
         await turn();
+        shareEnd = performance.now() + SHARE_MS;
       }
     } finally {
       answers.delete(this);
@@ -283,10 +288,7 @@ export class UapiConnection {
   #write(data: string | Uint8Array): Promise<void> {
     const socket = this.#socket;
     return new Promise(resolve => {
-      if (socket.destroyed) {
-        resolve();
-        return;
-      }
+      if (socket.destroyed) return resolve();
       const limit = setTimeout(() => socket.destroy(), READ_TIMEOUT_MS);
       socket.write(data, () => {
         clearTimeout(limit);

@@ -1,6 +1,6 @@
 /** Text with keys in it: in pieces, line by line, and overwritten afterwards. */
 import { expect, test } from 'vitest';
-import { latin1, SecretText } from '../../src/config/secret-text.ts';
+import { latin1, PIECE_SIZE, SecretText } from '../../src/config/secret-text.ts';
 
 const joined = (text: SecretText): string => [...text.pieces()].map(piece => latin1(piece)).join('');
 
@@ -51,4 +51,35 @@ test('erasing overwrites every piece and leaves an empty text', () => {
   expect([text.length, joined(text)]).toEqual([0, '']);
   text.text('new');
   expect(joined(text)).toBe('new');
+});
+
+test('an encoder writes the same bytes as the loops, at any place and for any character', () => {
+  const encoder = new TextEncoder();
+  for (const text of [
+    'allowed_ip=192.0.2.0/24\n'.repeat(9),
+    'é'.repeat(30),
+    `é${'a'.repeat(40)}`,
+    '\u{1f600}'.repeat(20),
+  ])
+    for (let at = 0; at < PIECE_SIZE; at += 997) {
+      const [fast, slow] = [new SecretText((line, into) => encoder.encodeInto(line, into)), new SecretText()];
+      for (const one of [fast, slow]) {
+        one.append(new Uint8Array(at).fill(0x61));
+        one.text(text);
+      }
+      expect(joined(fast)).toBe(joined(slow));
+      expect(fast.length).toBe(at + text.length);
+    }
+});
+
+test('a line with a key is the same at any place of a piece', () => {
+  const key = Uint8Array.from({ length: 32 }, (_, i) => 8 * i + 3);
+  const digits = Buffer.from(key).toString('hex');
+  for (let at = PIECE_SIZE - 100; at <= PIECE_SIZE + 1; at++) {
+    const text = new SecretText();
+    text.append(new Uint8Array(at).fill(0x61));
+    text.keyLine('preshared_key', key);
+    expect(joined(text).slice(at)).toBe(`preshared_key=${digits}\n`);
+    expect(text.length).toBe(at + 79);
+  }
 });
