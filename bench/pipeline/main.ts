@@ -6,7 +6,6 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Progress } from '../progress.ts';
 import { median } from '../statistics.ts';
-import type { PipelineReport } from './program.ts';
 
 const PROGRAM = fileURLToPath(new URL('program.js', import.meta.url));
 const THREADS = [1, 2, 4, 8] as const;
@@ -31,8 +30,11 @@ export function runPipeline({ runs, seconds }: PipelineOptions): PipelineRow[] {
     for (const threads of THREADS) {
       const name = `run ${run}, ${threads} thread${threads > 1 ? 's' : ''}`;
       progress.begin(name);
-      const text = execFileSync(process.execPath, [PROGRAM, String(threads), String(seconds)], { encoding: 'utf8' });
-      const gigabits = ((JSON.parse(text) as PipelineReport).bytesPerSecond * 8) / 1e9;
+      const text = execFileSync(process.execPath, [PROGRAM, String(seconds), String(threads)], {
+        encoding: 'utf8',
+        input: 'go\n',
+      });
+      const gigabits = (Number(/bytes\/s (\d+)/.exec(text)![1]) * 8) / 1e9;
       results.get(threads)!.push(gigabits);
       progress.end(name, `${gigabits.toFixed(2)} Gbit/s`);
     }

@@ -1,9 +1,13 @@
 /**
  * One run of the in-memory pipeline: an engine and its lanes seal TCP super-packets as fast as they
- * can, without kernel, TUN or sockets. Prints one line of JSON (PipelineReport).
+ * can, without kernel, TUN or sockets.
  *
- *   node program.js THREADS SECONDS
+ *   node program.js SECONDS THREADS
+ *
+ * Prints `threads N` once they all run, waits for a line of input, works, and prints `bytes/s X`:
+ * what `npm run bench -- scale` expects too.
  */
+import { once } from 'node:events';
 import { parseEndpoint } from '#dist/base/endpoint.js';
 import { parsePrefix } from '#dist/base/prefix.js';
 import { opensslCrypto } from '#dist/crypto/node/openssl.js';
@@ -19,14 +23,9 @@ import { PACKET_STRIDE, type PacketBatch } from '#dist/packet/batch.js';
 import { Engine } from '#dist/protocol/engine.js';
 import { superPacket, TCP4 } from '../micro/packets.ts';
 
-export interface PipelineReport {
-  readonly threads: number;
-  readonly bytesPerSecond: number;
-}
-
 /** Super-packets in a batch, as many as a read of the TUN gives under load. */
 const BURST = 14;
-const [threads, seconds] = [Number(process.argv[2]), Number(process.argv[3])];
+const [seconds, threads] = [Number(process.argv[2]), Number(process.argv[3])];
 const binding = nativeBinding();
 const clock = systemClock();
 const [engine, far] = [makeEngine(), makeEngine()];
@@ -47,7 +46,10 @@ const pipeline: Pipeline = new Pipeline({
   drain,
 });
 run(0.3);
-process.stdout.write(`${JSON.stringify({ threads, bytesPerSecond: run(seconds) } satisfies PipelineReport)}\n`);
+console.log(`threads ${threads}`);
+await once(process.stdin, 'data');
+process.stdin.destroy();
+console.log(`bytes/s ${Math.round(run(seconds))}`);
 pipeline.close();
 
 function run(duration: number): number {

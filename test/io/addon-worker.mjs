@@ -79,7 +79,19 @@ function work({ addon, how }) {
   // their threads may be at work when this thread ends
   const lent = Array.from({ length: 4 }, () => jobs.slice());
   for (const each of lent) native.lanesUnseal(lanes, slab, each, 700);
-  const held = [tun, udp, netlink, notices, cipher, lanes, slab, lent, ...polls, native.blake2sOpen(), native.aeadState()];
+  const held = [
+    tun,
+    udp,
+    netlink,
+    notices,
+    cipher,
+    lanes,
+    slab,
+    lent,
+    ...polls,
+    native.blake2sOpen(),
+    native.aeadState(),
+  ];
   share(native);
   parentPort.postMessage('right');
   if (how === 'for ever') for (;;) share(native);
