@@ -39,7 +39,7 @@ import { KEEPALIVE_TIMEOUT, REJECT_AFTER_TIME, REKEY_TIMEOUT } from './constants
 import { type Device, MAX_DELIVERIES } from './device.ts';
 import { type HandshakeQueue, handshakeComplete, takeCookieReply } from './handshake-queue.ts';
 import { Keypair } from './keypair.ts';
-import type { Peer } from './peer.ts';
+import { forgetAll, type Peer } from './peer.ts';
 import { setEndpoint } from './roaming.ts';
 import type { Sender } from './sender.ts';
 import {
@@ -148,7 +148,6 @@ export class Inbound {
     const { counters, output } = this.#device;
     const jobs = this.#jobs;
     const touched = this.#touched;
-    touched.length = 0;
     output.deliveries.slab = batch.slab;
     // messages of one range (UDP_GRO) share a source: set it once per run of messages of one peer
     let placed: Peer | undefined;
@@ -183,6 +182,7 @@ export class Inbound {
       this.#deliver(batch.slab, jobs[at + OPEN_OFFSET]! + TRANSPORT_HEADER_SIZE, length, peer, tos);
     }
     for (let t = 0; t < touched.length; t++) this.#afterReceive(touched[t]!, now);
+    forgetAll(touched);
   }
 
   #deliver(slab: Uint8Array, offset: number, length: number, peer: Peer, tos: number): void {

@@ -20,7 +20,7 @@ import type { Device } from './device.ts';
 import type { OutboundState } from './engine-state.ts';
 import { LoopGuard } from './loop-guard.ts';
 import { mostRanges } from './output.ts';
-import type { Peer } from './peer.ts';
+import { forgetAll, type Peer } from './peer.ts';
 import { outerTos, type Sender } from './sender.ts';
 import { SEAL_STRIDE } from './transport-cipher.ts';
 
@@ -58,7 +58,6 @@ export class Outbound {
   send(batch: PacketBatch, from: number, now: number): number {
     const { output } = this.#device;
     const touched = this.#touched;
-    touched.length = 0;
     const end = this.#gather(batch, from, now);
     let jobs = 0;
     this.#cursor = output.cursor;
@@ -81,6 +80,7 @@ export class Outbound {
       // its packets found no room to wait, but they ask for a session as well
       else if (!peer.batchSent && !peer.keypairs.current?.canSend(1, now)) this.#sender.initiate(peer, now);
     }
+    forgetAll(touched);
     return end;
   }
 

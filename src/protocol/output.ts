@@ -77,7 +77,8 @@ export class Output {
     this.transmits.count = 0;
     this.deliveries.count = 0;
     this.locals.count = 0;
-    this.events.length = 0;
+    // setting the length is a call into V8's runtime, and most inputs cause no event
+    if (this.events.length > 0) this.events.length = 0;
     this.#used = 0;
     this.#localsUsed = 0;
     this.#runClosed = true;
