@@ -181,8 +181,9 @@ export interface Clock {
   /**
    * Returns how often this virtual machine was copied or restored from a snapshot since the making
    * of this clock, as far as the kernel tells. If absent, that is not noticed.
+   * @param now the last result of now(), which may save a look; if absent, looks
    */
-  copies?(): number;
+  copies?(now?: number): number;
   /**
    * Calls back soon after each resume from suspend, after the wall clock was set, and in a copied
    * machine.
