@@ -29,6 +29,8 @@ const LONE_PACKET = 2048;
  * After the event loop has waited this long for a packet, the next packet is likely to come alone.
  */
 const LONE_AFTER_MS = 1;
+/** After that many wake-ups for lone packets, so is the next one after any silence. */
+const LONE_RUN = 4;
 /**
  * A wake-up ends after this many handshakes; datagrams that the kernel joined count individually.
  * The limit is half the number that the engine answers with cookies in one turn.
@@ -59,6 +61,14 @@ export class DevicePump {
   #lastWake = 0;
   /** The waiting time that the last wake-up for a packet reported (Wake). */
   #waited = 0;
+  /** How many wake-ups in a row brought one small packet of the host or of a session. */
+  #lone = 0;
+  /** Whether the datagrams that were read last held a packet of a session. */
+  #hasDelivered = false;
+  /** How likely the host answers a lone datagram at once: 0 to 3, and from 2 on it is expected. */
+  #answers = 3;
+  /** Whether the last wake-up did not look for the host's answer to a lone datagram. */
+  #isUnread = false;
 
   constructor({ engine, tun, sockets, guard, log }: DevicePumpOptions) {
     this.engine = engine;
@@ -71,6 +81,11 @@ export class DevicePump {
   /** When a packet last woke the device. */
   get lastWake(): number {
     return this.#lastWake;
+  }
+
+  /** Whether the last wake-up brought one small packet of the host or of a session. */
+  get wasLone(): boolean {
+    return this.#lone > 0;
   }
 
   /** Reads a bounded number of handshakes. The event loop then polls for packets. */
@@ -86,25 +101,43 @@ export class DevicePump {
   /**
    * Serves both directions in turn, starting with the one that caused the wake-up: the host often
    * answers received packets at once. After a silence, a single small packet is assumed to be the
-   * only one: later packets wake the loop again, and a read that finds nothing costs some 15 us
-   * with cold caches. Only the time that the event loop waited with nothing to read counts as
+   * only one, and after some lone packets so is the next one that the event loop waited for: later
+   * packets wake the loop again, and a read that finds nothing costs some 15 us with cold caches.
+   * For the same reason a lone datagram's answer is looked for only if the host gave such answers
+   * at once lately. Only the time that the event loop waited with nothing to read counts as
    * silence, not the time of our own work.
    * @returns false if the TUN is gone
    */
   pump(first: 'tun' | 'udp', waited: number | undefined): boolean {
     let now = this.#guard.now();
-    let most = waited !== undefined && waited - this.#waited > LONE_AFTER_MS ? 1 : MAX_BATCH;
+    const silence = waited === undefined ? 0 : waited - this.#waited;
+    let most = silence > LONE_AFTER_MS || (silence > 0 && this.#lone >= LONE_RUN) ? 1 : MAX_BATCH;
     this.#waited = waited ?? this.#waited;
     this.#lastWake = now;
+    if (this.#isUnread && first === 'tun' && silence === 0) this.#expectAnswers(true);
+    this.#isUnread = false;
     for (let round = 0; round < ROUNDS_PER_WAKE; round++) {
       const received = round === 0 && first === 'tun' ? 0 : this.#takeDatagrams(most, now);
-      const read = this.#takePackets(most, now);
+      // others may send anything at all: only a session's packet foretells the next one
+      const isLone = received === 1 && this.#hasDelivered && !many(received, this.#datagrams.desc);
+      this.#isUnread = isLone && most === 1 && this.#answers < 2;
+      const read = this.#isUnread ? 0 : this.#takePackets(most, now);
       if (read < 0) return false;
-      if (!many(received, this.#datagrams.desc) && !many(read, this.#packets.desc)) break;
+      if (isLone && most === 1 && !this.#isUnread) this.#expectAnswers(read > 0);
+      if (!many(received, this.#datagrams.desc) && !many(read, this.#packets.desc)) {
+        this.#lone = isLone || (received === 0 && read === 1) ? this.#lone + 1 : 0;
+        break;
+      }
+      // the last round of this wake-up, which finds little, makes it 0
+      this.#lone = -1;
       most = MAX_BATCH;
       now = this.#guard.now();
     }
     return true;
+  }
+
+  #expectAnswers(came: boolean): void {
+    this.#answers = came ? Math.min(this.#answers + 1, 3) : Math.max(this.#answers - 1, 0);
   }
 
   #takeDatagrams(most: number, now: number): number {
@@ -116,8 +149,10 @@ export class DevicePump {
   /** Passes the received datagrams to the engine. @returns their number */
   #feed(now: number): number {
     const { count } = this.#datagrams;
+    this.#hasDelivered = false;
     for (let taken = 0; taken < count; ) {
       taken = this.engine.receive(this.#datagrams, taken, now);
+      this.#hasDelivered ||= this.engine.deliveries.count > 0;
       this.drain();
     }
     return count;
