@@ -5,11 +5,10 @@
  * binary exports them, and their signatures belong to libuv 1's stable ABI. The size of a handle is
  * read at run time. */
 #define _GNU_SOURCE
-#include "addon.h"
+#include "spin.h"
 #include <errno.h>
 #include <stdlib.h>
 
-typedef struct uv_loop_s uv_loop_t;
 typedef struct uv_handle_s uv_handle_t;
 
 enum { UV_POLL = 8, UV_READABLE = 1 };
@@ -100,11 +99,14 @@ static void ready(uv_handle_t *uv, int status, int events) {
   napi_env env = poll->env;
   napi_handle_scope scope;
   if (poll->closing || napi_open_handle_scope(env, &scope) != napi_ok) return;
-  if (call(poll) == napi_pending_exception) {
+  if (poll->left == LONE) wg_spin_woken();
+  napi_status called = call(poll);
+  if (called == napi_pending_exception) {
     napi_value error;
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
   napi_close_handle_scope(env, scope);
+  if (called == napi_ok && poll->left == LONE && !poll->closing) wg_spin(poll->loop);
   /* on an error of the descriptor libuv stops polling; start again if the owner still polls */
   if (status < 0 && !poll->closing) uv_poll_start(uv, UV_READABLE, ready);
 }
@@ -121,7 +123,8 @@ static void release(napi_env env, void *data, void *hint) {
  * error. Returns a handle. `waited` is the total time in milliseconds that this thread's loop has
  * waited for events; while the loop waits, no polled descriptor is readable. A callback that
  * returns DONE left no promise and no process.nextTick behind; if it did, they run after the next
- * callback. LONE says the same. The caller owns the descriptor and must keep it open until pollStop. */
+ * callback. After LONE, the thread may also stay awake for a while (spin.c). The caller owns the
+ * descriptor and must keep it open until pollStop. */
 static napi_value poll_start(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
   int32_t fd;

@@ -63,7 +63,7 @@ export function memoryLimit(read: ReadText = readText, machineBytes = totalmem()
  * Returns the folders of a group and of all above it. In a container the path may be the host's, of
  * which only the end of the walk exists: the folder that is mounted there.
  */
-function folders(root: string, path: string): string[] {
+export function folders(root: string, path: string): string[] {
   const parts = path.split('/').filter(part => part !== '' && part !== '..');
   return Array.from({ length: parts.length + 1 }, (_, up) => [root, ...parts.slice(0, parts.length - up)].join('/'));
 }
@@ -79,7 +79,7 @@ function number(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
 }
 
-function readText(path: string): string | undefined {
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1');
   } catch {

@@ -72,6 +72,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   randomFill(bytes: Uint8Array): void;
   pollStart(fd: number, callback: (waited: number) => unknown): PollHandle;
   pollStop(poll: PollHandle): void;
+  spinLimit(microseconds: number): void;
   noticesOpen(what: number): NoticesHandle;
   noticesFd(notices: NoticesHandle): number;
   noticesDrain(notices: NoticesHandle): number;

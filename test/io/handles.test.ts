@@ -122,6 +122,7 @@ const WITHOUT = [
     'clockAlarmOpen',
     'randomFill',
     'pollStart',
+    'spinLimit',
     'noticesOpen',
     'netlinkOpen',
     'notifySend',

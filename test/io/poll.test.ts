@@ -1,8 +1,10 @@
 /**
- * What runs between the callbacks of polled descriptors: ticks and promises.
+ * What runs between the callbacks of polled descriptors, also while the thread waits awake: ticks,
+ * promises, timers, immediates and other sockets.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nativeBinding, type PollHandle, type UdpHandle } from '../../src/io/native-binding.ts';
@@ -23,6 +25,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
+  native.spinLimit(0);
   if (poll) native.pollStop(poll);
   poll = undefined;
   native.udpClose(udp);
@@ -98,3 +101,65 @@ test('an exception of a callback reaches the process, and polling goes on', asyn
     for (const listener of before) process.on('uncaughtException', listener);
   }
 });
+
+describe('while lone packets keep the thread awake', () => {
+  let arrived = 0;
+
+  beforeEach(() => {
+    native.spinLimit(200);
+    arrived = 0;
+    // each packet asks for the next one, for ever
+    onDatagram(() => {
+      arrived++;
+      setImmediate(send);
+      return WAKE_LONE;
+    });
+    send();
+  });
+
+  test('timers, immediates and other sockets get their turns', async () => {
+    let immediates = 0;
+    const count = () => {
+      immediates++;
+      setImmediate(count);
+    };
+    setImmediate(count);
+    const other = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(other, 'listening');
+    let heard = 0;
+    other.on('message', () => {
+      heard++;
+      sender.send('y', other.address().port, '127.0.0.1');
+    });
+    sender.send('y', other.address().port, '127.0.0.1');
+    let timers = 0;
+    const timer = setInterval(() => timers++, 5);
+    await sleep(250);
+    clearInterval(timer);
+    other.close();
+    expect(arrived).toBeGreaterThan(20);
+    expect(immediates).toBeGreaterThan(20);
+    expect(heard).toBeGreaterThan(20);
+    expect(timers).toBeGreaterThan(10);
+  });
+});
+
+test('a thread whose packets have ended sleeps', async () => {
+  native.spinLimit(200);
+  let left = 2000;
+  onDatagram(() => {
+    if (left-- > 0) sender.send('x', native.udpInfo(udp).port, '127.0.0.1');
+    return WAKE_LONE;
+  });
+  send();
+  await expect.poll(() => left).toBeLessThanOrEqual(0);
+  await sleep(20);
+  const before = threadTime();
+  await sleep(400);
+  expect(threadTime() - before).toBeLessThan(200);
+});
+
+/** Milliseconds that this thread has run. */
+function threadTime(): number {
+  return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6;
+}
