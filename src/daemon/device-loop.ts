@@ -280,7 +280,7 @@ export class DeviceLoop {
 
   #tunReadable(waited: number | undefined): number {
     // a device in another namespace sends no notice that it is up, but its packets show it
-    if (!this.#engine.running && this.#retry.isDue) this.#checkStatus();
+    if (!this.#pump.engine.running && this.#retry.isDue) this.#checkStatus();
     return this.#readable('tun', waited);
   }
 
@@ -288,7 +288,7 @@ export class DeviceLoop {
   #settle(): void {
     if (this.#closed || this.#isFrozen) return;
     this.#pump.drain();
-    this.#timer.arm(this.#engine.nextDeadline());
+    this.#timer.arm(this.#pump.engine.nextDeadline());
   }
 
   #timeout(): void {

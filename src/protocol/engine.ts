@@ -155,7 +155,7 @@ export class Engine {
    * fit. Then drain the output, and call again with that index.
    */
   receive(batch: DatagramBatch, from: number, now: number): number {
-    if (!this.#active) return this.#drop(batch, from);
+    if (!this.#device.running || this.#frozen) return this.#drop(batch, from);
     const taken = this.#inbound.receive(batch, from, now);
     if (this.#handshakes.length <= HANDSHAKES_AT_ONCE) this.#handshakes.process(HANDSHAKES_AT_ONCE, now);
     return taken;
@@ -166,7 +166,7 @@ export class Engine {
    * @returns the same as {@link Engine.receive}
    */
   send(batch: PacketBatch, from: number, now: number): number {
-    if (!this.#active) return this.#drop(batch, from);
+    if (!this.#device.running || this.#frozen) return this.#drop(batch, from);
     return this.#outbound.send(batch, from, now);
   }
 
@@ -175,7 +175,7 @@ export class Engine {
    * and erases keys.
    */
   timeout(now: number): void {
-    if (!this.#active) return;
+    if (!this.#device.running || this.#frozen) return;
     this.#handshakes.process(HANDSHAKES_PER_TURN, now);
     this.#timers.run(now);
   }
@@ -185,7 +185,7 @@ export class Engine {
    * never.
    */
   nextDeadline(): number {
-    if (!this.#active) return Number.POSITIVE_INFINITY;
+    if (!this.#device.running || this.#frozen) return Number.POSITIVE_INFINITY;
     return this.#handshakes.length > 0 ? 0 : this.#timers.next;
   }
 
@@ -282,10 +282,6 @@ export class Engine {
       this.close();
       throw error;
     }
-  }
-
-  get #active(): boolean {
-    return this.#device.running && !this.#frozen;
   }
 
   /** Counts the rest of a batch as dropped. */
