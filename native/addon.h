@@ -18,7 +18,7 @@ struct wg_exports {
   int (*is_available)(void); /* returns 0 to omit the functions; NULL: never omit */
 };
 
-extern const struct wg_exports wg_exports_clock, wg_exports_poll, wg_exports_notices, wg_exports_netlink, wg_exports_notify,
+extern const struct wg_exports wg_exports_clock, wg_exports_poll, wg_exports_spin, wg_exports_notices, wg_exports_netlink, wg_exports_notify,
     wg_exports_random, wg_exports_secrecy, wg_exports_rights, wg_exports_privileges, wg_exports_sandbox, wg_exports_tun,
     wg_exports_udp, wg_exports_cipher, wg_exports_lanes, wg_exports_aead_providers,
     wg_exports_offload, wg_exports_file_lock, wg_exports_kernel_log,

@@ -5,6 +5,7 @@
 static const struct wg_exports *const EXPORTS[] = {
     &wg_exports_clock,
     &wg_exports_poll,
+    &wg_exports_spin,
     &wg_exports_notices,
     &wg_exports_netlink,
     &wg_exports_notify,

@@ -91,6 +91,7 @@ export const WITHOUT_TARGET = {
   'module.c': 'takes no input',
   'offload-node.c': 'calls split and merge, which have targets, for tests and benchmarks alone',
   'poll.c': 'takes no input; it is about the order of callbacks in the loop of Node',
+  'spin.c': 'takes only a number; it is about time',
   'secrecy.c': 'takes no input',
   'share-out.c': 'takes no input; it is about threads',
   'x25519.c': 'passes keys to OpenSSL, which only Node exports',

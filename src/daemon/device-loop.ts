@@ -4,7 +4,7 @@
  */
 import { codedError } from '../base/coded-error.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
-import type { Clock, Tun } from '../io/ports.ts';
+import { type Clock, type Tun, WAKE_DONE, WAKE_LONE } from '../io/ports.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { unprefixed } from './counter-names.ts';
 import type { DeviceLoopOptions } from './device-loop-options.ts';
@@ -12,7 +12,7 @@ import { DevicePump } from './device-pump.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { DeviceState } from './device-state.ts';
 import { givenParts, whyBound } from './given-parts.ts';
-import type { Log } from './log.ts';
+import { HeardLog } from './heard-log.ts';
 import { LoopCounters } from './loop-counters.ts';
 import type { MemoryShares } from './memory-shares.ts';
 import { PlaceLog } from './place-log.ts';
@@ -33,7 +33,7 @@ export class DeviceLoop {
   readonly #timer: WakeTimer;
   readonly #clock: Clock;
   readonly #guard: SessionGuard;
-  readonly #log: Log;
+  readonly #log: HeardLog;
   readonly #place: PlaceLog;
   readonly #onGone: () => void;
   #closed = false;
@@ -54,16 +54,17 @@ export class DeviceLoop {
       onRoutesChanged: () => this.#engine.routesChanged(),
     });
     this.#clock = options.clock;
-    this.#guard = new SessionGuard(options);
+    const log = new HeardLog(options.log);
+    this.#log = log;
+    this.#guard = new SessionGuard({ ...options, log });
     const onOpened = () => this.#opened();
-    this.#pump = new DevicePump({ ...options, sockets: this.#sockets, guard: this.#guard, onOpened });
-    this.#log = options.log;
-    this.#place = new PlaceLog(options.log);
+    this.#pump = new DevicePump({ ...options, log, sockets: this.#sockets, guard: this.#guard, onOpened });
+    this.#place = new PlaceLog(log);
     this.#onGone = options.onGone;
     const now = () => this.#clock.now();
     this.#timer = new WakeTimer(now, () => this.#timeout());
     const onDue = () => this.#checkStatus();
-    this.#retry = new PortRetry({ sockets: this.#sockets, log: options.log, now, onDue });
+    this.#retry = new PortRetry({ sockets: this.#sockets, log, now, onDue });
     const { state, udp } = options.taken ?? {};
     const counters = state?.counters ?? {};
     const [tun, sockets, guard] = [this.#tun, this.#sockets, this.#guard];
@@ -263,10 +264,13 @@ export class DeviceLoop {
     this.#onGone();
   }
 
-  #readable(first: 'tun' | 'udp', waited: number | undefined): void {
-    if (this.#closed) return;
-    if (this.#pump.pump(first, waited)) this.#settle();
+  #readable(first: 'tun' | 'udp', waited: number | undefined): number {
+    if (this.#closed) return 0;
+    const isThere = this.#pump.pump(first, waited);
+    if (isThere) this.#settle();
     else this.#gone();
+    if (!isThere || this.#log.takeSpoken()) return 0;
+    return this.#pump.wasLone ? WAKE_LONE : WAKE_DONE;
   }
 
   /** Lanes have opened a batch. */
@@ -276,17 +280,17 @@ export class DeviceLoop {
     this.#settle();
   }
 
-  #tunReadable(waited: number | undefined): void {
+  #tunReadable(waited: number | undefined): number {
     // a device in another namespace sends no notice that it is up, but its packets show it
-    if (!this.#engine.running && this.#retry.isDue) this.#checkStatus();
-    this.#readable('tun', waited);
+    if (!this.#pump.engine.running && this.#retry.isDue) this.#checkStatus();
+    return this.#readable('tun', waited);
   }
 
   /** Ends every turn that had input: drains the output, and arms the timer. */
   #settle(): void {
     if (this.#closed || this.#isFrozen) return;
     this.#pump.drain();
-    this.#timer.arm(this.#engine.nextDeadline());
+    this.#timer.arm(this.#pump.engine.nextDeadline());
   }
 
   #timeout(): void {

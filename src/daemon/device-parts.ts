@@ -1,7 +1,9 @@
 /** What every device of this process needs: code, clock, log and the options of its engines. */
+import { nativeBinding } from '../io/native-binding.ts';
 import type { Clock } from '../io/ports.ts';
 import { systemClock, systemRandom } from '../io/system.ts';
 import type { DeviceOptions } from '../protocol/device.ts';
+import { awakeLimit } from './awake-limit.ts';
 import { type DaemonBackend, makeBackend } from './backend.ts';
 import { CopyCounter, withCopies } from './copy-counter.ts';
 import type { DeviceLoopOptions } from './device-loop-options.ts';
@@ -29,6 +31,7 @@ export interface DeviceParts {
 export function openParts(settings: DeviceSettings): DeviceParts {
   const avoided = (settings.kernelFaults ?? []).map(({ avoid }) => avoid);
   const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
+  nativeBinding().spinLimit(awakeLimit());
   const { keyLogFile } = settings;
   const keyLog =
     keyLogFile === undefined ? undefined : named(`WG_KEYLOGFILE=${keyLogFile}`, () => openKeyLog(keyLogFile));

@@ -20,10 +20,14 @@ const LONE_PACKET = 2048;
  * After the event loop has waited this long for a packet, the next packet is likely to come alone.
  */
 const LONE_AFTER_MS = 1;
-/** What a read of the TUN found. */
+/** What a read found: the device is gone, or nothing, one small packet, or more than that. */
 const GONE = -1;
-const FEW = 0;
-const MANY = 1;
+const NOTHING = 0;
+const FEW = 1;
+const MANY = 2;
+type Found = typeof GONE | typeof NOTHING | typeof FEW | typeof MANY;
+/** After that many wake-ups for lone packets, so is the next one after any silence. */
+const LONE_RUN = 4;
 /**
  * A wake-up ends after this many handshakes; datagrams that the kernel joined count individually.
  * The limit is half the number that the engine answers with cookies in one turn.
@@ -51,6 +55,14 @@ export class DevicePump {
   #lastWake = 0;
   /** The waiting time that the last wake-up for a packet reported (Wake). */
   #waited = 0;
+  /** How many wake-ups in a row brought one small packet of the host or of a session. */
+  #lone = 0;
+  /** Whether the datagrams that were read last held a packet of a session. */
+  #hasDelivered = false;
+  /** How likely the host answers a lone datagram at once: 0 to 3, and from 2 on it is expected. */
+  #answers = 3;
+  /** Whether the last wake-up did not look for the host's answer to a lone datagram. */
+  #isUnread = false;
 
   constructor(options: DevicePumpOptions) {
     this.#options = options;
@@ -83,6 +95,11 @@ export class DevicePump {
     return this.#lastWake;
   }
 
+  /** Whether the last wake-up brought one small packet of the host or of a session. */
+  get wasLone(): boolean {
+    return this.#lone > 0;
+  }
+
   /** Reads a bounded number of handshakes. The event loop then polls for packets. */
   takeHandshakes(): void {
     const now = this.#guard.now();
@@ -100,28 +117,46 @@ export class DevicePump {
   /**
    * Serves both directions in turn, starting with the one that caused the wake-up: the host often
    * answers received packets at once. After a silence, a single small packet is assumed to be the
-   * only one: later packets wake the loop again, and a read that finds nothing costs some 15 us
-   * with cold caches. Only the time that the event loop waited with nothing to read counts as
+   * only one, and after some lone packets so is the next one that the event loop waited for: later
+   * packets wake the loop again, and a read that finds nothing costs some 15 us with cold caches.
+   * For the same reason a lone datagram's answer is looked for only if the host gave such answers
+   * at once lately. Only the time that the event loop waited with nothing to read counts as
    * silence, not the time of our own work.
    * @returns false if the TUN is gone
    */
   pump(first: 'tun' | 'udp', waited: number | undefined): boolean {
     let now = this.#guard.now();
-    let most = waited !== undefined && waited - this.#waited > LONE_AFTER_MS ? 1 : MAX_BATCH;
+    const silence = waited === undefined ? 0 : waited - this.#waited;
+    let most = silence > LONE_AFTER_MS || (silence > 0 && this.#lone >= LONE_RUN) ? 1 : MAX_BATCH;
     this.#waited = waited ?? this.#waited;
     this.#lastWake = now;
     this.#pipeline.begin(now, waited);
+    if (this.#isUnread && first === 'tun' && silence === 0) this.#expectAnswers(true);
+    this.#isUnread = false;
     for (let round = 0; round < ROUNDS_PER_WAKE; round++) {
-      const hasMore = round === 0 && first === 'tun' ? false : this.#takeDatagrams(most, now);
-      const read = this.#takePackets(most, now);
+      const received = round === 0 && first === 'tun' ? NOTHING : this.#takeDatagrams(most, now);
+      // others may send anything at all: only a session's packet foretells the next one
+      const isLone = received === FEW && this.#hasDelivered;
+      this.#isUnread = isLone && most === 1 && this.#answers < 2;
+      const read = this.#isUnread ? NOTHING : this.#takePackets(most, now);
       if (read === GONE) return false;
-      if (!hasMore && read !== MANY) break;
+      if (isLone && most === 1 && !this.#isUnread) this.#expectAnswers(read !== NOTHING);
+      if (received !== MANY && read !== MANY) {
+        this.#lone = isLone || (received === NOTHING && read === FEW) ? this.#lone + 1 : 0;
+        break;
+      }
+      // the last round of this wake-up, which finds little, makes it 0
+      this.#lone = -1;
       most = MAX_BATCH;
       now = this.#guard.now();
       this.#pipeline.begin(now);
     }
     this.#pipeline.finish(now);
     return true;
+  }
+
+  #expectAnswers(came: boolean): void {
+    this.#answers = came ? Math.min(this.#answers + 1, 3) : Math.max(this.#answers - 1, 0);
   }
 
   /** Judges and writes what lanes have opened. */
@@ -141,24 +176,21 @@ export class DevicePump {
     this.#pipeline.close();
   }
 
-  /** @returns whether there may be more */
-  #takeDatagrams(most: number, now: number): boolean {
+  #takeDatagrams(most: number, now: number): Found {
     const { udp } = this.#sockets;
-    if (!udp) return false;
+    if (!udp) return NOTHING;
     const batch = this.#pipeline.datagrams(now);
-    const received = udp.receive(batch, most);
-    const hasMore = many(received, batch.desc);
-    if (received > 0) this.#pipeline.receive(batch, now);
-    return hasMore;
+    const found = foundIn(udp.receive(batch, most), batch.desc);
+    this.#hasDelivered = false;
+    if (found !== NOTHING) this.#pipeline.receive(batch, now);
+    return found;
   }
 
-  #takePackets(most: number, now: number): typeof GONE | typeof FEW | typeof MANY {
+  #takePackets(most: number, now: number): Found {
     const batch = this.#pipeline.packets(now);
-    const read = this.#tun.read(batch, most);
-    if (read < 0) return GONE;
-    const result = many(read, batch.desc) ? MANY : FEW;
-    if (read > 0) this.#pipeline.send(batch, now);
-    return result;
+    const found = foundIn(this.#tun.read(batch, most), batch.desc);
+    if (found > NOTHING) this.#pipeline.send(batch, now);
+    return found;
   }
 
   /** Takes all output of the engine to where it belongs. */
@@ -167,7 +199,10 @@ export class DevicePump {
     const { udp } = this.#sockets;
     const now = this.#lastWake;
     if (engine.transmits.count > 0 && udp) this.#pipeline.transmit(udp, now);
-    if (engine.deliveries.count > 0) this.#pipeline.deliver(now);
+    if (engine.deliveries.count > 0) {
+      this.#hasDelivered = true;
+      this.#pipeline.deliver(now);
+    }
     if (engine.locals.count > 0) {
       const dropped = this.#tun.write(engine.locals);
       this.losses.tunDropped += dropped < 0 ? engine.locals.count : dropped;
@@ -184,9 +219,10 @@ export class DevicePump {
 }
 
 /**
- * Reports whether a batch has more than one small packet. In the descriptors of both kinds of
- * batch, the length comes second.
+ * Tells what a read found, by its result. In the descriptors of both kinds of batch, the length
+ * comes second.
  */
-function many(count: number, desc: Int32Array): boolean {
-  return count > 1 || (count === 1 && desc[1]! > LONE_PACKET);
+function foundIn(count: number, desc: Int32Array): Found {
+  if (count <= 0) return count < 0 ? GONE : NOTHING;
+  return count > 1 || desc[1]! > LONE_PACKET ? MANY : FEW;
 }

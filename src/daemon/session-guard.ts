@@ -66,13 +66,13 @@ export class SessionGuard {
   /**
    * Returns the time, after a look at the clocks. Call it whenever a wake-up begins, and before
    * each further batch. A call costs one native call, as reading one clock does, and another one
-   * in virtual machines that may be copied.
+   * at most once a millisecond in virtual machines that may be copied.
    */
   now(): number {
     const now = this.#clock.now();
     const suspended = this.#clock.suspended?.() ?? 0;
     if (suspended > this.#suspended) this.#onSuspended(suspended, now);
-    const copies = this.#clock.copies?.() ?? 0;
+    const copies = this.#clock.copies?.(now) ?? 0;
     if (copies !== this.#copies) this.forgetSessions('copied', now);
     this.#copies = copies;
     if (Math.abs((this.#clock.stepped?.() ?? 0) - this.#stepped) >= CLOCK_SET_MS) this.#onStepped(now);

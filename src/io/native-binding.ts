@@ -73,8 +73,9 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   clockAlarmRearm(alarm: ClockAlarmHandle): void;
   clockAlarmClose(alarm: ClockAlarmHandle): void;
   randomFill(bytes: Uint8Array): void;
-  pollStart(fd: number, callback: (waited: number) => void): PollHandle;
+  pollStart(fd: number, callback: (waited: number) => unknown): PollHandle;
   pollStop(poll: PollHandle): void;
+  spinLimit(microseconds: number): void;
   noticesOpen(what: number): NoticesHandle;
   noticesFd(notices: NoticesHandle): number;
   noticesDrain(notices: NoticesHandle): number;

@@ -24,8 +24,18 @@ export interface TunStatus {
  * Called when there may be something to read. `waited` is the total of milliseconds that this
  * thread's event loop has spent waiting for events since it started; while it waits, nothing can be
  * read. Absent if the adapter does not know it.
+ *
+ * What it returns may save an adapter work: WAKE_DONE or WAKE_LONE.
  */
-export type Wake = (waited?: number) => void;
+export type Wake = (waited?: number) => unknown;
+
+/**
+ * What a {@link Wake} returns if it left nothing to run after it, neither a promise nor a
+ * `process.nextTick`.
+ */
+export const WAKE_DONE = 1;
+/** The same, and there was no more than one small packet: the next one may follow soon. */
+export const WAKE_LONE = 2;
 
 /**
  * A device from which IP packets are read and to which they are written, in batches ({@link
@@ -181,8 +191,9 @@ export interface Clock {
   /**
    * Returns how often this virtual machine was copied or restored from a snapshot since the making
    * of this clock, as far as the kernel tells. If absent, that is not noticed.
+   * @param now the last result of now(), which may save a look; if absent, looks
    */
-  copies?(): number;
+  copies?(now?: number): number;
   /**
    * Calls back soon after each resume from suspend, after the wall clock was set, and in a copied
    * machine.

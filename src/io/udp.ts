@@ -120,7 +120,7 @@ export class NativeUdp implements Udp {
     const wakeBy = (fd: number, socket: number): void => {
       const woken: Wake = waited => {
         this.#woken |= socket;
-        callback(waited);
+        return callback(waited);
       };
       if (fd >= 0) this.#polls.push(this.#binding.pollStart(fd, woken));
     };

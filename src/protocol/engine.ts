@@ -145,7 +145,7 @@ export class Engine {
 
   /** As receive(), but leaves transport messages to be opened: see accept(). @internal */
   receiveLater(batch: DatagramBatch, from: number, now: number, later?: Incoming): number {
-    if (!this.#active) return this.#drop(batch, from);
+    if (!this.#device.running || this.#frozen) return this.#drop(batch, from);
     const taken = this.#inbound.receive(batch, from, now, later);
     if (this.#handshakes.length <= HANDSHAKES_AT_ONCE) this.#handshakes.process(HANDSHAKES_AT_ONCE, now);
     return taken;
@@ -157,13 +157,13 @@ export class Engine {
    * @returns the same as {@link Engine.receive}
    */
   send(batch: PacketBatch, from: number, now: number, later = false): number {
-    if (!this.#active) return this.#drop(batch, from);
+    if (!this.#device.running || this.#frozen) return this.#drop(batch, from);
     return this.#outbound.send(batch, from, now, later);
   }
 
   /** Judges and delivers messages that receive() put off. @internal */
   accept(batch: DatagramBatch, incoming: Incoming, now: number): void {
-    if (this.#active) this.#inbound.accept(batch, incoming, now);
+    if (this.#device.running && !this.#frozen) this.#inbound.accept(batch, incoming, now);
     else this.#device.counters[this.#frozen ? 'frozen' : 'deviceDown'] += incoming.count;
   }
 
@@ -177,7 +177,7 @@ export class Engine {
    * and erases keys.
    */
   timeout(now: number): void {
-    if (!this.#active) return;
+    if (!this.#device.running || this.#frozen) return;
     this.#handshakes.process(HANDSHAKES_PER_TURN, now);
     this.#timers.run(now);
   }
@@ -187,7 +187,7 @@ export class Engine {
    * never.
    */
   nextDeadline(): number {
-    if (!this.#active) return Number.POSITIVE_INFINITY;
+    if (!this.#device.running || this.#frozen) return Number.POSITIVE_INFINITY;
     return this.#handshakes.length > 0 ? 0 : this.#timers.next;
   }
 
@@ -281,10 +281,6 @@ export class Engine {
       this.close();
       throw error;
     }
-  }
-
-  get #active(): boolean {
-    return this.#device.running && !this.#frozen;
   }
 
   /** Counts the rest of a batch as dropped. */

@@ -40,7 +40,7 @@ import { type Device, MAX_DELIVERIES } from './device.ts';
 import { type HandshakeQueue, handshakeComplete, takeCookieReply } from './handshake-queue.ts';
 import { Incoming } from './incoming.ts';
 import { Keypair } from './keypair.ts';
-import type { Peer } from './peer.ts';
+import { forgetAll, type Peer } from './peer.ts';
 import { setEndpoint } from './roaming.ts';
 import type { Sender } from './sender.ts';
 import {
@@ -156,7 +156,6 @@ export class Inbound {
     const { counters, output } = this.#device;
     const { jobs, keypairs } = incoming;
     const touched = this.#touched;
-    touched.length = 0;
     output.deliveries.slab = batch.slab;
     // messages of one range (UDP_GRO) share a source: set it once per run of messages of one peer
     let placed: Peer | undefined;
@@ -191,6 +190,7 @@ export class Inbound {
       this.#deliver(batch.slab, jobs[at + OPEN_OFFSET]! + TRANSPORT_HEADER_SIZE, length, peer, tos);
     }
     for (let t = 0; t < touched.length; t++) this.#afterReceive(touched[t]!, now);
+    forgetAll(touched);
   }
 
   #deliver(slab: Uint8Array, offset: number, length: number, peer: Peer, tos: number): void {

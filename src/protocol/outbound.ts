@@ -21,7 +21,7 @@ import type { OutboundState } from './engine-state.ts';
 import { LoopGuard } from './loop-guard.ts';
 import { MOST_JOBS } from './outgoing.ts';
 import { mostRanges } from './output.ts';
-import type { Peer } from './peer.ts';
+import { forgetAll, type Peer } from './peer.ts';
 import { outerTos, type Sender } from './sender.ts';
 import { SEAL_OUT_LENGTH, SEAL_OUT_SEGMENT, SEAL_STRIDE } from './transport-cipher.ts';
 
@@ -59,7 +59,6 @@ export class Outbound {
     const { output } = this.#device;
     const { outgoing } = output;
     const touched = this.#touched;
-    touched.length = 0;
     const end = this.#gather(batch, from, now);
     let jobs = 0;
     this.#cursor = output.cursor;
@@ -84,6 +83,7 @@ export class Outbound {
       // its packets found no room to wait, but they ask for a session as well
       else if (!peer.batchSent && !peer.keypairs.current?.canSend(1, now)) this.#sender.initiate(peer, now);
     }
+    forgetAll(touched);
     return end;
   }
 

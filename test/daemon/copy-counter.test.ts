@@ -44,6 +44,18 @@ test('count() reads what waits, without a call of onCopied', () => {
   expect(copied).not.toHaveBeenCalled();
 });
 
+test('a busy tunnel looks once a millisecond; what the event loop reports counts at once', () => {
+  const { counter, events, waiting } = counted();
+  expect(counter.count(100)).toBe(0);
+  waiting.push(RESEEDED);
+  expect(counter.count(100.9)).toBe(0);
+  expect(counter.count(101)).toBe(1);
+  events.onMessage(RESEEDED);
+  expect(counter.count(101.1)).toBe(2);
+  waiting.push(RESEEDED);
+  expect(counter.count()).toBe(3);
+});
+
 test('lost messages may have said so, but count once a minute: others can make the kernel log', () => {
   const { counter, events, time } = counted();
   for (let lost = 0; lost < 100; lost++) events.onLost();

@@ -64,7 +64,7 @@ test.each(['native', 'pure'] as const)('%s: every packet arrives, and every key 
   for (; !result.done; rests++) result = work.next();
   expect(result.value).toBe(WARM_UP_PACKETS);
   // the real device's packets wait during this work, so it pauses after each round trip
-  expect(rests).toBeGreaterThan(WARM_UP_PACKETS / 2);
+  expect(rests).toBeGreaterThan(WARM_UP_PACKETS / 3);
   expect([...given.held]).toEqual([]);
 });
 

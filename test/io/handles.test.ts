@@ -137,6 +137,7 @@ const WITHOUT = [
     'clockAlarmOpen',
     'randomFill',
     'pollStart',
+    'spinLimit',
     'noticesOpen',
     'netlinkOpen',
     'notifySend',
