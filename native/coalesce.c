@@ -12,6 +12,7 @@ struct packet {
   uint8_t *bytes;
   uint32_t length;
   uint8_t kind, version, protocol;
+  uint8_t unsummed; /* UDP without a checksum */
   uint32_t upper, headers;
 };
 
@@ -46,7 +47,8 @@ static void read_packet(struct packet *p, uint8_t *bytes, uint32_t length) {
   } else if (p->protocol == UDP) {
     if (available < UDP_HEADER || wg_be16(upper + UDP_LENGTH) != available) return;
     p->headers = p->upper + UDP_HEADER;
-    p->kind = available > UDP_HEADER && wg_word(upper + UDP_CHECKSUM) ? FLOW_MERGE : FLOW_SINGLE;
+    p->unsummed = wg_word(upper + UDP_CHECKSUM) == 0;
+    p->kind = available > UDP_HEADER && !(p->unsummed && p->version == 6) ? FLOW_MERGE : FLOW_SINGLE;
   } else {
     p->kind = FLOW_OTHER;
   }
@@ -63,6 +65,7 @@ static int same_flow(const struct packet *p, const struct packet *head) {
 static int sums_are_right(const struct packet *p) {
   uint32_t length = p->length - p->upper;
   if (p->version == 4 && wg_fold(wg_sum(0, p->bytes, IPV4_HEADER)) != 0xffff) return 0;
+  if (p->unsummed) return 1;
   uint64_t sum = pseudo_header(p->bytes, p->version, p->protocol) + wg_net16(length);
   return wg_fold(wg_sum_long(sum, p->bytes + p->upper, length, NULL)) == 0xffff;
 }
@@ -104,7 +107,7 @@ static int takes(struct open_group *open, const struct packet *p) {
   int merged = open->group[WG_GROUP_COUNT];
   if (p->headers != head->headers || payload > head->length - head->headers) return 0;
   if (merged == WG_MAX_MERGED || length + payload > LARGEST) return 0;
-  if (!alike(p, head, merged)) return 0;
+  if (p->unsummed != head->unsummed || !alike(p, head, merged)) return 0;
   if (p->protocol == TCP && !next_tcp(p, head, length - head->headers)) return 0;
   if (!open->checked && !sums_are_right(head)) return 0;
   open->checked = 1;

@@ -8,15 +8,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WG_VNET_HEADER_SIZE = 10 };
+/* The vnet header before a packet in a slab is struct virtio_net_hdr, of 10 bytes. A kernel that
+ * passes super-packets of UDP tunnels (VXLAN, Geneve) writes the 24 bytes of struct
+ * virtio_net_hdr_v1_hash_tunnel instead. Then tun.c moves inner_nh_offset to hdr_len, which is
+ * ignored otherwise. */
+enum { WG_VNET_HEADER_SIZE = 10, WG_VNET_TUNNEL_SIZE = 24, WG_VNET_HDR_LEN = 2, WG_VNET_INNER_OFFSET = 22 };
 
 /* From linux/virtio_net.h, which is not included, because old kernel headers lack some of them. */
 enum {
   WG_VNET_F_NEEDS_CSUM = 1,
+  WG_VNET_F_UDP_TUNNEL_CSUM = 8,
   WG_GSO_NONE = 0,
   WG_GSO_TCPV4 = 1,
   WG_GSO_TCPV6 = 4,
   WG_GSO_UDP_L4 = 5,
+  WG_GSO_UDP_TUNNEL_IPV4 = 0x20,
+  WG_GSO_UDP_TUNNEL_IPV6 = 0x40,
   WG_GSO_ECN = 0x80,
 };
 
@@ -29,13 +36,18 @@ struct wg_split {
   uint32_t count;        /* segments; 0: the packet is malformed and no other member is valid */
   const uint8_t *packet; /* after its vnet header */
   uint32_t length;
-  uint8_t version; /* 4 or 6 */
+  uint8_t version; /* 4 or 6, of the packet */
   uint8_t action;  /* enum wg_split_action */
   uint16_t unit;   /* payload bytes of each segment except the last */
   uint32_t headers;
   uint32_t upper;  /* offset of the summed range: the upper header */
   uint32_t field;  /* offset of the checksum field */
   uint64_t pseudo; /* pseudo-header sum without the length field, over words in host byte order */
+  uint32_t tunnel; /* offset of the UDP header of a tunnel around the packet to split; 0: no tunnel */
+  uint32_t inner;  /* offset of the IP header before `upper`; 0: no tunnel */
+  uint8_t inner_version;  /* 4 or 6, of that header */
+  uint8_t tunnel_summed;  /* whether the tunnel's UDP header has a checksum */
+  uint64_t tunnel_pseudo; /* as `pseudo`, for the tunnel's UDP header */
 };
 
 /* Plans the split of `length` readable bytes at `vnet`: a vnet header and a packet. Returns

@@ -18,7 +18,7 @@ _Static_assert(VECTORS <= IOV_MAX, "a group is written at once");
 
 /* Working memory; each worker thread that loads the addon has its own. */
 static _Thread_local int32_t groups[BATCH * WG_GROUP_STRIDE], next[BATCH];
-static _Thread_local uint8_t whole[WG_VNET_HEADER_SIZE + 65536 + 64], segment[WG_VNET_HEADER_SIZE + 65536];
+static _Thread_local uint8_t whole[WG_VNET_HEADER_SIZE + 65536 + 64], segment[WG_VNET_TUNNEL_SIZE + 65536];
 
 static int32_t merge_allowed(const struct wg_tun *tun) {
   int32_t allowed = 0;
@@ -44,17 +44,18 @@ static void count_refusal(struct wg_tun *tun, const int32_t *group) {
   tun->paused++;
 }
 
-/* Writes one packet. Returns 0 or an errno. vectors[0] holds the vnet header; it is skipped if the
- * device has none. */
+/* Writes one packet. Returns 0 or an errno. vectors[0] holds the vnet header with zeros up to
+ * WG_VNET_TUNNEL_SIZE; its length becomes that of the device's headers. */
 static int put(struct wg_tun *tun, struct iovec *vectors, int count) {
   uint8_t pi[PI_SIZE] = {0};
   struct iovec with_info[VECTORS];
+  vectors[0].iov_len = (size_t)tun->vnet;
   if (!tun->vnet) {
     vectors++;
     count--;
   }
   if (tun->info) {
-    int version = *(const uint8_t *)vectors[tun->vnet].iov_base >> 4;
+    int version = *(const uint8_t *)vectors[tun->vnet != 0].iov_base >> 4;
     wg_put_be16(pi + 2, version == 6 ? ETH_P_IPV6 : ETH_P_IP);
     with_info[0] = (struct iovec){pi, sizeof pi};
     memcpy(with_info + 1, vectors, (size_t)count * sizeof *vectors);
@@ -73,8 +74,9 @@ static int is_gone(int err) { return err == EBADFD || err == EBADF || err == ENO
 /* Splits a merged packet with the code that also splits super-packets read from the kernel, and
  * writes the parts. Returns 0 or the errno of the last refusal. */
 static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count, int packets, int64_t *dropped) {
-  size_t length = 0;
-  for (int i = 0; i < count; i++) {
+  size_t length = WG_VNET_HEADER_SIZE;
+  memcpy(whole, vectors[0].iov_base, length);
+  for (int i = 1; i < count; i++) {
     if (length + vectors[i].iov_len > sizeof whole) {
       *dropped += packets;
       return EMSGSIZE;
@@ -88,15 +90,15 @@ static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count,
     return EINVAL;
   }
   int last = 0;
-  memset(segment, 0, WG_VNET_HEADER_SIZE);
+  memset(segment, 0, WG_VNET_TUNNEL_SIZE);
   for (uint32_t i = 0; i < plan.count; i++) {
-    if (wg_split_length(&plan, i) > sizeof segment - WG_VNET_HEADER_SIZE) {
+    if (wg_split_length(&plan, i) > sizeof segment - WG_VNET_TUNNEL_SIZE) {
       last = EMSGSIZE;
       ++*dropped;
       continue;
     }
-    struct iovec one[2] = {{segment, WG_VNET_HEADER_SIZE}, {segment + WG_VNET_HEADER_SIZE, 0}};
-    one[1].iov_len = wg_split_write(&plan, i, segment + WG_VNET_HEADER_SIZE);
+    uint8_t *packet = segment + WG_VNET_TUNNEL_SIZE;
+    struct iovec one[2] = {{segment, 0}, {packet, wg_split_write(&plan, i, packet)}};
     int err = put(tun, one, 2);
     if (!err) continue;
     last = err;
@@ -112,12 +114,12 @@ static int refused(const struct wg_tun *tun, int merged) {
 /* Writes one group and adds the number of refused packets to *dropped. Returns 0, or an errno if
  * the device is gone. */
 static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, const int32_t *group, const int32_t *follow, int64_t *dropped) {
-  uint8_t vnet[WG_VNET_HEADER_SIZE];
+  uint8_t vnet[WG_VNET_TUNNEL_SIZE] = {0};
   struct iovec vectors[VECTORS];
   int count = 0, merged = group[WG_GROUP_COUNT] > 1;
   size_t skip = 0;
   wg_group_header(group, vnet);
-  vectors[count++] = (struct iovec){vnet, sizeof vnet};
+  vectors[count++] = (struct iovec){vnet, 0};
   for (int32_t i = group[WG_GROUP_FIRST]; i >= 0 && count < VECTORS - 1; i = follow[i]) {
     const int32_t *d = desc + (size_t)i * WG_PACKET_STRIDE;
     vectors[count++] = (struct iovec){(void *)(slab + d[WG_PACKET_OFFSET] + skip), (size_t)d[WG_PACKET_LENGTH] - skip};

@@ -1,5 +1,6 @@
-/* State of one open TUN device. tun.c opens and reads, tun-write.c writes, tun-status.c reports the
- * status, tun-quiet.c stops the device's own traffic, tun-persist.c lets it outlive the process. */
+/* State of one open TUN device. tun.c opens and reads, tun-offloads.c requests offloads,
+ * tun-write.c writes, tun-status.c reports the status, tun-quiet.c stops the device's own traffic,
+ * tun-persist.c lets it outlive the process. */
 #ifndef WG_TUN_H
 #define WG_TUN_H
 #include "addon.h"
@@ -8,7 +9,7 @@
 static const napi_type_tag WG_TUN_KIND = {WG_TAG, 0x77672d74756e3031};
 
 /* Offloads, as requested and as granted; the same bits as in src/io/tun.ts. */
-enum { WG_TUN_CSUM = 1, WG_TUN_TSO4 = 2, WG_TUN_TSO6 = 4, WG_TUN_USO = 8, WG_TUN_SINGLE_UDP = 16 };
+enum { WG_TUN_CSUM = 1, WG_TUN_TSO4 = 2, WG_TUN_TSO6 = 4, WG_TUN_USO = 8, WG_TUN_SINGLE_UDP = 16, WG_TUN_UDPTNL = 32 };
 
 /* WG_TUN_KINDS: kinds of merged packets; the kernel may refuse each kind separately.
  * WG_TUN_REFUSALS: this many consecutive refusals pause merging of a kind. */
@@ -24,7 +25,7 @@ enum { WG_TUN_HIDDEN = -1, WG_TUN_AWAY = 0, WG_TUN_HOME = 1 };
 struct wg_tun {
   int fd;            /* -1 when closed */
   int32_t offloads;
-  int32_t vnet;      /* whether reads and writes carry a virtio_net_hdr */
+  int32_t vnet;      /* bytes of the virtio_net_hdr that reads and writes carry; 0: none */
   int32_t info;      /* whether a tun_pi precedes each packet: an adopted device without IFF_NO_PI */
   uint64_t quiet_in; /* inode of the network namespace where wg_tun_quiet was called */
   uint64_t barred_in; /* inode of the last namespace that this process could not enter; 0: none */
@@ -40,6 +41,8 @@ struct wg_tun {
   uint64_t merged, unmerged, paused, refused, malformed;
 };
 
+/* Requests the offloads and sets the size of the vnet header. Returns the granted ones. */
+int32_t wg_tun_ask_offloads(struct wg_tun *tun, int32_t wanted);
 /* Stops the device's own traffic. `control` is a socket in the namespace of the device, where the
  * calling thread must be too. */
 void wg_tun_quiet(int control, const char *name, int made_by_us);

@@ -45,6 +45,7 @@ export const TARGETS = {
     native: [
       ...OFFLOAD,
       'tun.c',
+      'tun-offloads.c',
       'tun-status.c',
       'tun-quiet.c',
       'tun-persist.c',

@@ -23,6 +23,7 @@ export function offloadsWithout(off: ReadonlySet<OffloadSwitch>, avoided: readon
   let udp = ALL_UDP_OFFLOADS;
   if (off.has('tso')) tun &= ~(TUN_OFFLOADS.tso4 | TUN_OFFLOADS.tso6);
   if (off.has('uso')) tun &= ~TUN_OFFLOADS.uso;
+  if (off.has('udptnl')) tun &= ~TUN_OFFLOADS.udptnl;
   if (off.has('tso') && off.has('uso')) tun = 0;
   if (avoided.includes('usoWrite')) tun |= TUN_SINGLE_UDP;
   if (off.has('gso') || avoided.includes('gso')) udp &= ~UDP_OFFLOADS.gso;

@@ -173,6 +173,7 @@ class OpenGroup {
     const payload = packet.length - packet.headers;
     if (packet.headers !== head.headers || payload > head.length - head.headers) return false;
     if (merged === MAX_MERGED || length + payload > LARGEST) return false;
+    if (packet.unsummed !== head.unsummed) return false;
     const alike =
       packet.version === 4 ? sameIpv4(slab, packet.at, head.at, merged) : sameIpv6(slab, packet.at, head.at);
     if (!alike || (packet.protocol === PROTOCOL_TCP && !nextTcp(slab, packet, head, length - head.headers)))

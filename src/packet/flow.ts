@@ -50,11 +50,14 @@ export class FlowPacket {
   upper = 0;
   /** Bytes of the IP header and the TCP or UDP header. */
   headers = 0;
+  /** Whether this is UDP without a checksum. */
+  unsummed = false;
 
   read(slab: Uint8Array, at: number, length: number): void {
     this.at = at;
     this.length = length;
     this.kind = FLOW_BARRIER;
+    this.unsummed = false;
     if (length < IPV4_HEADER_SIZE) return;
     if (slab[at] === 0x45) this.readIpv4(slab);
     else if (slab[at]! >> 4 === 6 && length >= IPV6_HEADER_SIZE) this.readIpv6(slab);
@@ -74,12 +77,16 @@ export class FlowPacket {
     );
   }
 
-  /** Reports whether the IPv4 header checksum and the upper-layer checksum are correct. */
+  /**
+   * Reports whether the IPv4 header checksum and the upper-layer checksum are correct. UDP over
+   * IPv4 may lack the latter.
+   */
   sumsAreRight(slab: Uint8Array): boolean {
     const upperLength = this.length - this.upper;
     let sum = upperLength;
     if (this.version === 4) {
       if (fold(addRange(0, slab, this.at, IPV4_HEADER_SIZE)) !== 0xffff) return false;
+      if (this.unsummed) return true;
       sum += pseudoHeader(slab, this.at + IPV4_SOURCE, 4, this.protocol);
     } else sum += pseudoHeader(slab, this.at + IPV6_SOURCE, 16, this.protocol);
     return fold(addRange(sum, slab, this.at + this.upper, upperLength)) === 0xffff;
@@ -120,7 +127,9 @@ export class FlowPacket {
     } else if (protocol === PROTOCOL_UDP) {
       if (available < UDP_HEADER_SIZE || readU16be(slab, at + UDP_LENGTH) !== available) return;
       this.headers = this.upper + UDP_HEADER_SIZE;
-      const plain = available > UDP_HEADER_SIZE && readU16be(slab, at + UDP_CHECKSUM) !== 0;
+      this.unsummed = readU16be(slab, at + UDP_CHECKSUM) === 0;
+      // over IPv6 a missing checksum is an error (RFC 8200 section 8.1): merging must not add one
+      const plain = available > UDP_HEADER_SIZE && !(this.unsummed && this.version === 6);
       this.kind = plain ? FLOW_MERGE : FLOW_SINGLE;
     } else this.kind = FLOW_OTHER;
   }
