@@ -1,8 +1,8 @@
 /* Splits super-packets from a TUN, and merges packets into super-packets. Plain C without Node,
  * allocation or global state. The TypeScript twins are
- * src/packet/{segments,split,flow,coalesce}.ts; their comments name the rules and the sources. A
- * differential fuzz test compares both, so change both together. Numbers are bytes unless stated
- * otherwise. */
+ * src/packet/{segments,split,flow,successor,coalesce}.ts; their comments name the rules and the
+ * sources. A differential fuzz test compares both, so change both together. Numbers are bytes
+ * unless stated otherwise. */
 #ifndef WG_OFFLOAD_H
 #define WG_OFFLOAD_H
 #include <stddef.h>
@@ -12,7 +12,8 @@
  * passes super-packets of UDP tunnels (VXLAN, Geneve) writes the 24 bytes of struct
  * virtio_net_hdr_v1_hash_tunnel instead. Then tun.c moves inner_nh_offset to hdr_len, which is
  * ignored otherwise. */
-enum { WG_VNET_HEADER_SIZE = 10, WG_VNET_TUNNEL_SIZE = 24, WG_VNET_HDR_LEN = 2, WG_VNET_INNER_OFFSET = 22 };
+enum { WG_VNET_HEADER_SIZE = 10, WG_VNET_TUNNEL_SIZE = 24, WG_VNET_HDR_LEN = 2 };
+enum { WG_VNET_OUTER_OFFSET = 20, WG_VNET_INNER_OFFSET = 22 };
 
 /* From linux/virtio_net.h, which is not included, because old kernel headers lack some of them. */
 enum {
@@ -87,21 +88,33 @@ enum {
 enum { WG_NEXT_NONE = -1, WG_NEXT_REFUSED = -2 };
 /* Bits of `allowed`: kinds of merged packets that the TUN accepts (TUN_F_TSO4, TUN_F_TSO6,
  * TUN_F_USO4 and TUN_F_USO6). */
-enum { WG_MERGE_TCP4 = 1, WG_MERGE_TCP6 = 2, WG_MERGE_UDP = 4 };
+enum { WG_MERGE_TCP4 = 1, WG_MERGE_TCP6 = 2, WG_MERGE_UDP = 4, WG_MERGE_TUNNEL = 8 };
+/* In WG_GROUP_GSO_TYPE: the UDP header of the tunnel has a checksum. */
+enum { WG_GROUP_TUNNEL_SUMMED = 0x100 };
+
+/* Where the kernel itself ends VXLAN: only there may it get merged packets in tunnels, because any
+ * other receiver would get a merged packet as one datagram. */
+struct wg_overlay {
+  uint16_t port;    /* of UDP; 0: nowhere */
+  uint32_t address; /* IPv4, as a number */
+};
+
 /* The most packets in a group. Writing a group takes one more vector, for the vnet header. */
 enum { WG_MAX_MERGED = 64 };
 
 /* Groups `count` packets. groups[] has WG_GROUP_STRIDE numbers for each packet, next[] one. Headers
  * of first packets change in place, payloads do not change. To write a group:
  *
- *   wg_group_header(group, vnet);              iov: vnet, 10 bytes
+ *   wg_group_header(group, vnet);              iov: vnet, 10 or 24 bytes
  *   i = group[WG_GROUP_FIRST];                 iov: the whole packet i
  *   while ((i = next[i]) >= 0)                 iov: packet i after group[WG_GROUP_HEADERS] bytes
  *
  * Write the groups in order. Returns the number of groups. */
-int wg_merge(uint8_t *slab, size_t slab_length, const int32_t *desc, int count, int allowed, int32_t *groups, int32_t *next);
+int wg_merge(uint8_t *slab, size_t slab_length, const int32_t *desc, int count, int allowed, const struct wg_overlay *overlay, int32_t *groups,
+             int32_t *next);
 
-/* Writes the virtio_net_hdr of a group: all zero for a single packet. */
-void wg_group_header(const int32_t *group, uint8_t vnet[WG_VNET_HEADER_SIZE]);
+/* Writes the vnet header of a group, for slabs (its first bytes) and for the kernel: all zero for a
+ * single packet. */
+void wg_group_header(const int32_t *group, uint8_t vnet[WG_VNET_TUNNEL_SIZE]);
 
 #endif

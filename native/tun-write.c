@@ -25,12 +25,14 @@ static int32_t merge_allowed(const struct wg_tun *tun) {
   if (tun->offloads & WG_TUN_TSO4) allowed |= WG_MERGE_TCP4;
   if (tun->offloads & WG_TUN_TSO6) allowed |= WG_MERGE_TCP6;
   if (tun->offloads & WG_TUN_USO && !(tun->offloads & WG_TUN_SINGLE_UDP)) allowed |= WG_MERGE_UDP;
+  if (tun->offloads & WG_TUN_UDPTNL && tun->overlay.port) allowed |= WG_MERGE_TUNNEL;
   return allowed & ~tun->pausing;
 }
 
-static const int32_t merges[WG_TUN_KINDS] = {WG_MERGE_TCP4, WG_MERGE_TCP6, WG_MERGE_UDP};
+static const int32_t merges[WG_TUN_KINDS] = {WG_MERGE_TCP4, WG_MERGE_TCP6, WG_MERGE_UDP, WG_MERGE_TUNNEL};
 
 static int kind_of(const int32_t *group) {
+  if (group[WG_GROUP_GSO_TYPE] & WG_GSO_UDP_TUNNEL_IPV4) return 3;
   if (group[WG_GROUP_GSO_TYPE] == WG_GSO_UDP_L4) return 2;
   return group[WG_GROUP_GSO_TYPE] == WG_GSO_TCPV6;
 }
@@ -114,7 +116,7 @@ static int refused(const struct wg_tun *tun, int merged) {
 /* Writes one group and adds the number of refused packets to *dropped. Returns 0, or an errno if
  * the device is gone. */
 static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, const int32_t *group, const int32_t *follow, int64_t *dropped) {
-  uint8_t vnet[WG_VNET_TUNNEL_SIZE] = {0};
+  uint8_t vnet[WG_VNET_TUNNEL_SIZE];
   struct iovec vectors[VECTORS];
   int count = 0, merged = group[WG_GROUP_COUNT] > 1;
   size_t skip = 0;
@@ -181,24 +183,13 @@ napi_value wg_tun_write(napi_env env, napi_callback_info info) {
   for (int32_t from = 0; from < count; from += BATCH) {
     const int32_t *part = (const int32_t *)desc.data + (size_t)from * WG_PACKET_STRIDE;
     int32_t packets = count - from < BATCH ? count - from : BATCH;
-    int made = wg_merge(slab.data, slab.length, part, packets, merge_allowed(tun), groups, next);
+    int made = wg_merge(slab.data, slab.length, part, packets, merge_allowed(tun), &tun->overlay, groups, next);
     int64_t lost = 0;
     result = put_all(env, tun, slab.data, part, packets, groups, made, next);
     if (napi_get_value_int64(env, result, &lost) != napi_ok || lost < 0) return result;
     dropped += lost;
   }
   return wg_number(env, dropped);
-}
-
-/* tunRetry(handle): ends the pause. Call it after a change on the host, when the kernel may accept
- * merged packets again. */
-napi_value wg_tun_retry(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  struct wg_tun *tun;
-  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
-  tun->pausing = 0;
-  memset(tun->refusals, 0, sizeof tun->refusals);
-  return wg_undefined(env);
 }
 
 /* Checks a group that JavaScript made: each packet must lie in the slab and occur at most once, and

@@ -188,7 +188,9 @@ static void check_group(const uint8_t *slab, const int32_t *desc, int count, con
   size_t length = WG_VNET_HEADER_SIZE;
   uint8_t *range = exactly(WG_VNET_HEADER_SIZE + (size_t)group[WG_GROUP_LENGTH]);
   int members = 0;
-  wg_group_header(group, range);
+  uint8_t vnet[WG_VNET_TUNNEL_SIZE];
+  wg_group_header(group, vnet);
+  memcpy(range, vnet, WG_VNET_HEADER_SIZE);
   for (int i = group[WG_GROUP_FIRST]; i >= 0; i = next[i]) {
     must(i < count && ++members <= WG_MAX_MERGED, "a group without end");
     int32_t skip = members == 1 ? 0 : group[WG_GROUP_HEADERS];
@@ -233,7 +235,8 @@ static void merge_case(void) {
   memcpy(slab, made, at);
   int32_t *groups = (int32_t *)exactly((size_t)count * WG_GROUP_STRIDE * sizeof *groups);
   int32_t *next = (int32_t *)exactly((size_t)count * sizeof *next);
-  int made_groups = wg_merge(slab, at, desc, count, chance(90) ? 7 : (int)below(8), groups, next);
+  struct wg_overlay overlay = {4789, 0x0a000001};
+  int made_groups = wg_merge(slab, at, desc, count, chance(90) ? 15 : (int)below(16), &overlay, groups, next);
   must(made_groups >= 0 && made_groups <= count, "more groups than packets");
   for (int g = 0; g < made_groups; g++) check_group(slab, desc, count, groups + g * WG_GROUP_STRIDE, next);
   merges++;

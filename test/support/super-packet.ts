@@ -18,7 +18,7 @@ export interface Vnet {
 }
 
 export const NEEDS_CSUM = 1;
-const TUNNEL_CSUM = 8;
+export const TUNNEL_CSUM = 8;
 export const GSO = { none: 0, tcp4: 1, udp: 3, tcp6: 4, udpL4: 5, tunnel4: 0x20, tunnel6: 0x40, ecn: 0x80 } as const;
 
 export function writeVnet(to: Uint8Array, at: number, vnet: Vnet): void {
