@@ -33,6 +33,7 @@ enum {
   UDP_LENGTH = 4,
   UDP_CHECKSUM = 6,
   LARGEST = 65535,
+  ETHERNET_HEADER = 14,
 };
 
 /* Returns the pseudo header's sum without the length: both addresses and the protocol. */

@@ -21,23 +21,25 @@ static napi_value offload_split(napi_env env, napi_callback_info info) {
   return wg_number(env, plan.count);
 }
 
-/* offloadMerge(slab, desc, count, allowed, groups, next): merges packets. Returns the number of
- * groups. Ignores packets for which the arrays have no room. */
+/* offloadMerge(slab, desc, count, allowed, groups, next, port, address): merges packets. The last
+ * two numbers are those of struct wg_overlay. Returns the number of groups. Ignores packets for
+ * which the arrays have no room. */
 static napi_value offload_merge(napi_env env, napi_callback_info info) {
-  napi_value arguments[6];
+  napi_value arguments[8];
   struct wg_array slab, desc, groups, next;
-  int32_t count, allowed;
-  if (!wg_arguments(env, info, arguments, 6) || !wg_array(env, arguments[0], napi_uint8_array, &slab) ||
+  int32_t count, allowed, port, address;
+  if (!wg_arguments(env, info, arguments, 8) || !wg_array(env, arguments[0], napi_uint8_array, &slab) ||
       !wg_array(env, arguments[1], napi_int32_array, &desc) || !wg_int(env, arguments[2], &count) ||
       !wg_int(env, arguments[3], &allowed) || !wg_array(env, arguments[4], napi_int32_array, &groups) ||
-      !wg_array(env, arguments[5], napi_int32_array, &next))
+      !wg_array(env, arguments[5], napi_int32_array, &next) || !wg_int(env, arguments[6], &port) || !wg_int(env, arguments[7], &address))
     return NULL;
+  struct wg_overlay overlay = {(uint16_t)port, (uint32_t)address};
   size_t room = desc.length / WG_PACKET_STRIDE;
   if (groups.length / WG_GROUP_STRIDE < room) room = groups.length / WG_GROUP_STRIDE;
   if (next.length < room) room = next.length;
   if (count < 0) count = 0;
   if ((size_t)count > room) count = (int32_t)room;
-  return wg_number(env, wg_merge(slab.data, slab.length, desc.data, count, allowed, groups.data, next.data));
+  return wg_number(env, wg_merge(slab.data, slab.length, desc.data, count, allowed, &overlay, groups.data, next.data));
 }
 
 static const struct wg_function FUNCTIONS[] = {

@@ -67,6 +67,11 @@ int wg_tun_look(struct wg_tun *tun, const char *name) {
   pthread_t thread;
   int away = visit.netns >= 0 && fstat(visit.netns, &now) == 0 && tun->home && now.st_ino != tun->home;
   visit.inode = away ? now.st_ino : tun->home;
+  if (away) tun->overlay.port = 0;
+  else if (tun->offloads & WG_TUN_UDPTNL && !tun->overlay_known) {
+    wg_tun_find_overlay(tun, name);
+    tun->overlay_known = 1;
+  }
   if (!away) look(tun, name, tun->control, visit.inode);
   else if (tun->barred_in != visit.inode && pthread_create(&thread, NULL, enter, &visit) == 0) {
     pthread_join(thread, NULL);
@@ -98,11 +103,29 @@ napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   if (tun->fd < 0 || ioctl(tun->fd, TUNGETIFF, &request) != 0 || poll(&ready, 1, 0) < 0 || ready.revents & (POLLERR | POLLNVAL))
     return wg_undefined(env);
   int32_t *to = out.data;
+  /* what is found about VXLAN is for writing */
+  wg_lanes_settle(tun->lanes);
   to[2] = wg_tun_look(tun, request.ifr_name);
   to[0] = (ready.revents & POLLOUT) != 0;
   to[1] = tun->mtu;
   napi_create_string_utf8(env, request.ifr_name, strnlen(request.ifr_name, IFNAMSIZ), &name);
   return name;
+}
+
+/* tunRetry(handle): ends the pause and looks for VXLAN. Call it after a change on the host, when
+ * the kernel may accept merged packets again. */
+napi_value wg_tun_retry(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct wg_tun *tun;
+  struct ifreq request = {0};
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
+  wg_lanes_settle(tun->lanes);
+  tun->pausing = 0;
+  memset(tun->refusals, 0, sizeof tun->refusals);
+  tun->overlay.port = 0;
+  tun->overlay_known = 0;
+  if (tun->fd >= 0 && tun->offloads & WG_TUN_UDPTNL && ioctl(tun->fd, TUNGETIFF, &request) == 0) wg_tun_look(tun, request.ifr_name);
+  return wg_undefined(env);
 }
 
 /* tunCounters(handle): returns counters, which never decrease, and the granted offloads. */

@@ -19,19 +19,21 @@ _Static_assert(VECTORS <= IOV_MAX, "a group is written at once");
 
 /* Working memory; each worker thread that loads the addon has its own. */
 static _Thread_local int32_t groups[BATCH * WG_GROUP_STRIDE], next[BATCH];
-static _Thread_local uint8_t whole[WG_VNET_HEADER_SIZE + 65536 + 64], segment[WG_VNET_HEADER_SIZE + 65536];
+static _Thread_local uint8_t whole[WG_VNET_HEADER_SIZE + 65536 + 64], segment[WG_VNET_TUNNEL_SIZE + 65536];
 
 static int32_t merge_allowed(const struct wg_tun *tun) {
   int32_t allowed = 0;
   if (tun->offloads & WG_TUN_TSO4) allowed |= WG_MERGE_TCP4;
   if (tun->offloads & WG_TUN_TSO6) allowed |= WG_MERGE_TCP6;
   if (tun->offloads & WG_TUN_USO && !(tun->offloads & WG_TUN_SINGLE_UDP)) allowed |= WG_MERGE_UDP;
+  if (tun->offloads & WG_TUN_UDPTNL && tun->overlay.port) allowed |= WG_MERGE_TUNNEL;
   return allowed & ~tun->pausing;
 }
 
-static const int32_t merges[WG_TUN_KINDS] = {WG_MERGE_TCP4, WG_MERGE_TCP6, WG_MERGE_UDP};
+static const int32_t merges[WG_TUN_KINDS] = {WG_MERGE_TCP4, WG_MERGE_TCP6, WG_MERGE_UDP, WG_MERGE_TUNNEL};
 
 static int kind_of(const int32_t *group) {
+  if (group[WG_GROUP_GSO_TYPE] & WG_GSO_UDP_TUNNEL_IPV4) return 3;
   if (group[WG_GROUP_GSO_TYPE] == WG_GSO_UDP_L4) return 2;
   return group[WG_GROUP_GSO_TYPE] == WG_GSO_TCPV6;
 }
@@ -45,17 +47,18 @@ static void count_refusal(struct wg_tun *tun, const int32_t *group) {
   tun->paused++;
 }
 
-/* Writes one packet. Returns 0 or an errno. vectors[0] holds the vnet header; it is skipped if the
- * device has none. */
+/* Writes one packet. Returns 0 or an errno. vectors[0] holds the vnet header with zeros up to
+ * WG_VNET_TUNNEL_SIZE; its length becomes that of the device's headers. */
 static int put(struct wg_tun *tun, struct iovec *vectors, int count) {
   uint8_t pi[PI_SIZE] = {0};
   struct iovec with_info[VECTORS];
+  vectors[0].iov_len = (size_t)tun->vnet;
   if (!tun->vnet) {
     vectors++;
     count--;
   }
   if (tun->info) {
-    int version = *(const uint8_t *)vectors[tun->vnet].iov_base >> 4;
+    int version = *(const uint8_t *)vectors[tun->vnet != 0].iov_base >> 4;
     wg_put_be16(pi + 2, version == 6 ? ETH_P_IPV6 : ETH_P_IP);
     with_info[0] = (struct iovec){pi, sizeof pi};
     memcpy(with_info + 1, vectors, (size_t)count * sizeof *vectors);
@@ -74,8 +77,9 @@ static int is_gone(int err) { return err == EBADFD || err == EBADF || err == ENO
 /* Splits a merged packet with the code that also splits super-packets read from the kernel, and
  * writes the parts. Returns 0 or the errno of the last refusal. */
 static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count, int packets, int64_t *dropped) {
-  size_t length = 0;
-  for (int i = 0; i < count; i++) {
+  size_t length = WG_VNET_HEADER_SIZE;
+  memcpy(whole, vectors[0].iov_base, length);
+  for (int i = 1; i < count; i++) {
     if (length + vectors[i].iov_len > sizeof whole) {
       *dropped += packets;
       return EMSGSIZE;
@@ -89,15 +93,15 @@ static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count,
     return EINVAL;
   }
   int last = 0;
-  memset(segment, 0, WG_VNET_HEADER_SIZE);
+  memset(segment, 0, WG_VNET_TUNNEL_SIZE);
   for (uint32_t i = 0; i < plan.count; i++) {
-    if (wg_split_length(&plan, i) > sizeof segment - WG_VNET_HEADER_SIZE) {
+    if (wg_split_length(&plan, i) > sizeof segment - WG_VNET_TUNNEL_SIZE) {
       last = EMSGSIZE;
       ++*dropped;
       continue;
     }
-    struct iovec one[2] = {{segment, WG_VNET_HEADER_SIZE}, {segment + WG_VNET_HEADER_SIZE, 0}};
-    one[1].iov_len = wg_split_write(&plan, i, segment + WG_VNET_HEADER_SIZE);
+    uint8_t *packet = segment + WG_VNET_TUNNEL_SIZE;
+    struct iovec one[2] = {{segment, 0}, {packet, wg_split_write(&plan, i, packet)}};
     int err = put(tun, one, 2);
     if (!err) continue;
     last = err;
@@ -113,12 +117,12 @@ static int refused(const struct wg_tun *tun, int merged) {
 /* Writes one group and adds the number of refused packets to *dropped. Returns 0, or an errno if
  * the device is gone. */
 static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, const int32_t *group, const int32_t *follow, int64_t *dropped) {
-  uint8_t vnet[WG_VNET_HEADER_SIZE];
+  uint8_t vnet[WG_VNET_TUNNEL_SIZE];
   struct iovec vectors[VECTORS];
   int count = 0, merged = group[WG_GROUP_COUNT] > 1;
   size_t skip = 0;
   wg_group_header(group, vnet);
-  vectors[count++] = (struct iovec){vnet, sizeof vnet};
+  vectors[count++] = (struct iovec){vnet, 0};
   for (int32_t i = group[WG_GROUP_FIRST]; i >= 0 && count < VECTORS - 1; i = follow[i]) {
     const int32_t *d = desc + (size_t)i * WG_PACKET_STRIDE;
     vectors[count++] = (struct iovec){(void *)(slab + d[WG_PACKET_OFFSET] + skip), (size_t)d[WG_PACKET_LENGTH] - skip};
@@ -167,7 +171,7 @@ int64_t wg_tun_write_all(struct wg_tun *tun, uint8_t *slab, size_t length, const
   for (int32_t from = 0; from < count; from += BATCH) {
     const int32_t *part = desc + (size_t)from * WG_PACKET_STRIDE;
     int32_t packets = count - from < BATCH ? count - from : BATCH;
-    int made = wg_merge(slab, length, part, packets, merge_allowed(tun), groups, next);
+    int made = wg_merge(slab, length, part, packets, merge_allowed(tun), &tun->overlay, groups, next);
     int64_t lost = put_all(tun, slab, part, packets, groups, made, next);
     if (lost < 0) return lost;
     dropped += lost;
@@ -189,18 +193,6 @@ napi_value wg_tun_write(napi_env env, napi_callback_info info) {
   int32_t fit = (int32_t)(desc.length / WG_PACKET_STRIDE);
   wg_lanes_settle(tun->lanes);
   return wg_number(env, wg_tun_write_all(tun, slab.data, slab.length, desc.data, count > fit ? fit : count));
-}
-
-/* tunRetry(handle): ends the pause. Call it after a change on the host, when the kernel may accept
- * merged packets again. */
-napi_value wg_tun_retry(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  struct wg_tun *tun;
-  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
-  wg_lanes_settle(tun->lanes);
-  tun->pausing = 0;
-  memset(tun->refusals, 0, sizeof tun->refusals);
-  return wg_undefined(env);
 }
 
 /* Checks a group that JavaScript made: each packet must lie in the slab and occur at most once, and

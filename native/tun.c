@@ -17,15 +17,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Added in Linux 6.2; older headers lack it. */
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
-
 /* LARGEST_READ: the largest packet is an IPv6 header with the largest payload. ROOM has one more
- * byte, which shows whether a packet was truncated. */
-enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, ROOM = LARGEST_READ + 1 };
+ * byte, which shows whether a packet was truncated, and space for the larger vnet header. */
+enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, SHIFT = WG_VNET_TUNNEL_SIZE - WG_VNET_HEADER_SIZE };
+enum { ROOM = LARGEST_READ + 1 + SHIFT };
 
 /* Length of the TUN's queue in packets: the kernel's default and ours (measured:
  * docs/performance.md#where-udp-is-lost). */
@@ -44,21 +39,6 @@ static void release(napi_env env, void *data, void *hint) {
   close_tun(tun);
   wg_lanes_unref(tun->lanes);
   free(tun);
-}
-
-/* Requests the offloads. If the kernel refuses them, requests them again without USO, because a
- * kernel that does not know USO refuses the whole set. */
-static int32_t ask_offloads(int fd, int32_t wanted) {
-  unsigned long flags = 0;
-  if (!(wanted & WG_TUN_CSUM)) wanted = 0;
-  if (wanted & WG_TUN_CSUM) flags |= TUN_F_CSUM;
-  if (wanted & WG_TUN_TSO4) flags |= TUN_F_TSO4;
-  if (wanted & WG_TUN_TSO6) flags |= TUN_F_TSO6;
-  if (wanted & WG_TUN_USO && ioctl(fd, TUNSETOFFLOAD, flags | TUN_F_USO4 | TUN_F_USO6) == 0) return wanted;
-  wanted &= ~WG_TUN_USO;
-  if (ioctl(fd, TUNSETOFFLOAD, flags) == 0) return wanted;
-  ioctl(fd, TUNSETOFFLOAD, 0ul);
-  return 0;
 }
 
 static int set_mtu(int control, const char *name, int mtu) {
@@ -102,7 +82,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   if (!(request.ifr_flags & IFF_TUN)) return EPROTOTYPE; /* a TAP: we do not handle Ethernet frames */
   /* a device that we created is not persistent yet: this one existed before */
   tun->persistent = (request.ifr_flags & IFF_PERSIST) != 0;
-  tun->vnet = (request.ifr_flags & IFF_VNET_HDR) != 0;
+  tun->vnet = request.ifr_flags & IFF_VNET_HDR ? header : 0;
   tun->info = !(request.ifr_flags & IFF_NO_PI);
   *call = "fcntl";
   int flags = fcntl(tun->fd, F_GETFL);
@@ -111,7 +91,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   if (tun->vnet && ioctl(tun->fd, TUNSETVNETHDRSZ, &header) != 0) return errno;
   /* we use little endian, as does every machine whose kernel lacks this call */
   if (tun->vnet) ioctl(tun->fd, TUNSETVNETLE, &little);
-  if (tun->vnet) tun->offloads = ask_offloads(tun->fd, wanted);
+  if (tun->vnet) tun->offloads = wg_tun_ask_offloads(tun, wanted);
   *call = "socket";
   tun->control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (tun->control < 0) tun->control = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -205,22 +185,24 @@ static napi_value tun_fd(napi_env env, napi_callback_info info) {
   return wg_number(env, tun->fd);
 }
 
-/* Reads one packet with its vnet header into `to`, which has ROOM bytes. Returns its length or
- * -errno. */
+/* Reads one packet into `to`, which has ROOM bytes, so that its vnet header of WG_VNET_HEADER_SIZE
+ * begins at to + SHIFT. Returns the length of both, or -errno. */
 static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   uint8_t pi[PI_SIZE];
-  struct iovec vectors[2] = {{pi, sizeof pi}, {to, ROOM}};
+  uint8_t *packet = to + WG_VNET_TUNNEL_SIZE, *vnet = packet - WG_VNET_HEADER_SIZE;
+  struct iovec vectors[2] = {{pi, sizeof pi}, {packet - tun->vnet, (size_t)(ROOM - WG_VNET_TUNNEL_SIZE + tun->vnet)}};
   size_t front = tun->info ? PI_SIZE : 0;
-  if (!tun->vnet) {
-    memset(to, 0, WG_VNET_HEADER_SIZE);
-    vectors[1] = (struct iovec){to + WG_VNET_HEADER_SIZE, ROOM - WG_VNET_HEADER_SIZE};
-  }
   ssize_t got;
   do got = front ? readv(tun->fd, vectors, 2) : read(tun->fd, vectors[1].iov_base, vectors[1].iov_len);
   while (got < 0 && errno == EINTR);
   if (got < 0) return -errno;
-  got -= (ssize_t)front;
-  return tun->vnet ? got : got + WG_VNET_HEADER_SIZE;
+  if (tun->vnet == WG_VNET_TUNNEL_SIZE) {
+    if (to[1] & (WG_GSO_UDP_TUNNEL_IPV4 | WG_GSO_UDP_TUNNEL_IPV6)) memcpy(to + WG_VNET_HDR_LEN, to + WG_VNET_INNER_OFFSET, 2);
+    memcpy(vnet, to, WG_VNET_HEADER_SIZE);
+  } else if (!tun->vnet) {
+    memset(vnet, 0, WG_VNET_HEADER_SIZE);
+  }
+  return got - (ssize_t)front - tun->vnet + WG_VNET_HEADER_SIZE;
 }
 
 /* tunRead(handle, slab, desc, most): reads packets into the slab, until none are left, `most` reads
@@ -252,11 +234,11 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
       tun->malformed++;
       continue;
     }
-    to[WG_PACKET_OFFSET] = (int32_t)at;
+    to[WG_PACKET_OFFSET] = (int32_t)at + SHIFT;
     to[WG_PACKET_LENGTH] = (int32_t)got;
     to += WG_PACKET_STRIDE;
     count++;
-    at += ((size_t)got + 15) & ~(size_t)15;
+    at += (SHIFT + (size_t)got + 15) & ~(size_t)15;
   }
   return wg_number(env, count);
 }

@@ -84,7 +84,7 @@ function merging(flow: Flow, whole: SuperPacket, mixed: boolean): Prepared {
   return {
     contenders: [
       merger('native', slab, count, (copy, desc, { groups, next }) =>
-        binding.offloadMerge(copy, desc, count, ALLOWED, groups, next),
+        binding.offloadMerge(copy, desc, count, ALLOWED, groups, next, 0, 0),
       ),
       merger('twin', slab, count, (copy, desc, coalescer) => coalescer.merge(copy, desc, count, ALLOWED)),
     ],

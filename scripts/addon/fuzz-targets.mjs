@@ -14,13 +14,13 @@ const OFFLOAD = ['offload.c', 'sum.c'];
 
 export const TARGETS = {
   split: { native: OFFLOAD, own: [], replaces: [] },
-  merge: { native: [...OFFLOAD, 'coalesce.c'], own: [PACKETS], replaces: [] },
+  merge: { native: [...OFFLOAD, 'coalesce.c', 'flow.c'], own: [PACKETS], replaces: [] },
   'key-table': { native: ['key-table.c'], own: [], replaces: ['mmap'] },
   cipher: { native: [...OFFLOAD, 'cipher.c', 'key-table.c', 'addon.c'], own: [PACKETS, NODE_API], replaces: [] },
   'udp-send': { native: ['udp-send.c', 'addon.c'], own: [NODE_API], replaces: ['sendmmsg', 'sendmsg', 'poll'] },
   'udp-receive': { native: ['udp-receive.c', 'addon.c'], own: [NODE_API], replaces: ['recvmmsg'] },
   'tun-write': {
-    native: [...OFFLOAD, 'tun-write.c', 'coalesce.c', 'addon.c'],
+    native: [...OFFLOAD, 'tun-write.c', 'coalesce.c', 'flow.c', 'addon.c'],
     own: [PACKETS, NODE_API],
     replaces: ['writev'],
   },
@@ -45,11 +45,14 @@ export const TARGETS = {
     native: [
       ...OFFLOAD,
       'tun.c',
+      'tun-offloads.c',
       'tun-status.c',
       'tun-quiet.c',
       'tun-persist.c',
       'tun-write.c',
       'coalesce.c',
+      'flow.c',
+      'tun-overlay.c',
       'addon.c',
     ],
     own: [NODE_API],

@@ -4,14 +4,16 @@
  */
 
 /**
- * tso: TCP super-packets at the TUN, both ways; uso: UDP super-packets there; gso, gro: many
- * datagrams in one call of the UDP sockets; steer: handshakes arrive at separate sockets.
+ * tso: TCP super-packets at the TUN, both ways; uso: UDP super-packets there; udptnl: super-packets
+ * in UDP tunnels (VXLAN, Geneve) there; gso, gro: many datagrams in one call of the UDP sockets;
+ * steer: handshakes arrive at separate sockets.
  */
-export const OFFLOAD_SWITCHES = ['tso', 'uso', 'gso', 'gro', 'steer'] as const;
+export const OFFLOAD_SWITCHES = ['tso', 'uso', 'udptnl', 'gso', 'gro', 'steer'] as const;
 /**
  * An offload that can be switched off: `tso` (TCP super-packets at the TUN, both ways), `uso` (UDP
- * super-packets there), `gso` and `gro` (many datagrams in one call of the UDP sockets), `steer`
- * (separate sockets for handshakes).
+ * super-packets there), `udptnl` (super-packets in UDP tunnels such as VXLAN and Geneve there),
+ * `gso` and `gro` (many datagrams in one call of the UDP sockets), `steer` (separate sockets for
+ * handshakes).
  */
 export type OffloadSwitch = (typeof OFFLOAD_SWITCHES)[number];
 

@@ -13,8 +13,9 @@ export interface Offloads {
 }
 
 /**
- * Returns all offloads except some. With both TSO and USO off, checksum offload is off too: the
- * kernel then completes checksums before we read packets.
+ * Returns all offloads except some. Without TSO there is no UDP tunnel offload either, because it
+ * merges TCP. With both TSO and USO off, checksum offload is off too: the kernel then completes
+ * checksums before we read packets.
  * @param off the offloads to leave out
  * @param avoided offloads that are faulty in the running kernel (known-kernels.ts)
  */
@@ -23,6 +24,7 @@ export function offloadsWithout(off: ReadonlySet<OffloadSwitch>, avoided: readon
   let udp = ALL_UDP_OFFLOADS;
   if (off.has('tso')) tun &= ~(TUN_OFFLOADS.tso4 | TUN_OFFLOADS.tso6);
   if (off.has('uso')) tun &= ~TUN_OFFLOADS.uso;
+  if (off.has('tso') || off.has('udptnl')) tun &= ~TUN_OFFLOADS.udptnl;
   if (off.has('tso') && off.has('uso')) tun = 0;
   if (avoided.includes('usoWrite')) tun |= TUN_SINGLE_UDP;
   if (off.has('gso') || avoided.includes('gso')) udp &= ~UDP_OFFLOADS.gso;

@@ -39,7 +39,7 @@ export interface CipherBinding {
   offloadSplit(slab: Uint8Array, offset: number, length: number, out: Uint8Array, stride: number): number;
   /**
    * Merges packets as Coalescer.merge() of packet/coalesce.ts does, into two arrays of the caller.
-   * For tests and benchmarks.
+   * The last two numbers are its overlay. For tests and benchmarks.
    */
   offloadMerge(
     slab: Uint8Array,
@@ -48,6 +48,8 @@ export interface CipherBinding {
     allowed: number,
     groups: Int32Array,
     next: Int32Array,
+    port: number,
+    address: number,
   ): number;
 }
 

@@ -14,8 +14,12 @@ import {
 } from './native-binding.ts';
 import type { GivenTun, Tun, TunStatus, Wake } from './ports.ts';
 
-export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
-export const ALL_TUN_OFFLOADS = 15;
+/**
+ * Offloads of a TUN. `udptnl`: super-packets inside UDP tunnels such as VXLAN and Geneve, which the
+ * kernel passes to us to be split (Linux 6.17).
+ */
+export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8, udptnl: 32 } as const;
+export const ALL_TUN_OFFLOADS = 47;
 /** Added to TUN_OFFLOADS: never merges UDP packets for writing, but still reads super-packets. */
 export const TUN_SINGLE_UDP = 16;
 

@@ -11,25 +11,21 @@
  * flow, at the end. Like the kernel, this never prepends a packet (a late packet stays late).
  */
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from './batch.ts';
-import { readU16be, readU32be, writeU16be } from './byte-order.ts';
+import { writeU16be } from './byte-order.ts';
 import { addRange, checksum, fold, PROTOCOL_TCP, PROTOCOL_UDP, pseudoHeader } from './checksum.ts';
-import { FLOW_BARRIER, FLOW_MERGE, FLOW_SINGLE, FlowPacket, sameRange, TCP_PSH } from './flow.ts';
+import { FLOW_BARRIER, FLOW_MERGE, FLOW_SINGLE, FlowPacket, type Overlay, TCP_PSH } from './flow.ts';
 import {
   IPV4_CHECKSUM,
-  IPV4_DONT_FRAGMENT,
-  IPV4_FRAGMENT,
   IPV4_HEADER_SIZE,
-  IPV4_ID,
   IPV4_SOURCE,
   IPV4_TOTAL_LENGTH,
-  IPV4_TTL,
   IPV6_HEADER_SIZE,
-  IPV6_HOP_LIMIT,
   IPV6_PAYLOAD_LENGTH,
   IPV6_SOURCE,
 } from './ip-header.ts';
-import { TCP_CHECKSUM, TCP_FLAGS, TCP_SEQUENCE, UDP_CHECKSUM, UDP_LENGTH } from './segments.ts';
-import { VNET_GSO_TCPV4, VNET_GSO_TCPV6, VNET_GSO_UDP_L4 } from './vnet-header.ts';
+import { TCP_CHECKSUM, TCP_FLAGS, UDP_CHECKSUM, UDP_LENGTH } from './segments.ts';
+import { nextInner, nextTcp, sameIpv4, sameIpv6 } from './successor.ts';
+import { VNET_GSO_TCPV4, VNET_GSO_TCPV6, VNET_GSO_UDP_L4, VNET_GSO_UDP_TUNNEL_IPV4 } from './vnet-header.ts';
 
 /** Field of a group: index of the first packet. The next constants are the other fields. */
 export const GROUP_FIRST = 0;
@@ -45,6 +41,8 @@ export const GROUP_GSO_SIZE = 5;
 export const GROUP_CSUM_START = 6;
 export const GROUP_CSUM_OFFSET = 7;
 export const GROUP_STRIDE = 8;
+/** Added to the field GROUP_GSO_TYPE if the UDP header of the tunnel has a checksum. */
+export const GROUP_TUNNEL_SUMMED = 0x100;
 
 /** In `next`: the packet is the last of its group. */
 const NEXT_NONE = -1;
@@ -55,6 +53,7 @@ export const NEXT_REFUSED = -2;
 export const MERGE_TCP4 = 1;
 export const MERGE_TCP6 = 2;
 export const MERGE_UDP = 4;
+export const MERGE_TUNNEL = 8;
 
 /** UDP_MAX_SEGMENTS of older kernels; also keeps the gathering write short. */
 const MAX_MERGED = 64;
@@ -72,6 +71,7 @@ export class Coalescer {
   readonly #open: OpenGroup[] = [];
   #openCount = 0;
   #groupCount = 0;
+  #overlay: Overlay | undefined;
 
   /** @param capacity packets of the largest batch. */
   constructor(capacity: number) {
@@ -84,9 +84,11 @@ export class Coalescer {
    * Groups the packets of a batch. The packets are bare IP packets; packet/batch.ts describes the
    * descriptors.
    * @param allowed MERGE_* bits
+   * @param overlay where MERGE_TUNNEL applies
    * @returns the number of groups
    */
-  merge(slab: Uint8Array, desc: Int32Array, count: number, allowed: number): number {
+  merge(slab: Uint8Array, desc: Int32Array, count: number, allowed: number, overlay?: Overlay): number {
+    this.#overlay = allowed & MERGE_TUNNEL ? overlay : undefined;
     this.#openCount = 0;
     this.#groupCount = 0;
     for (let i = 0; i < count; i++) {
@@ -105,7 +107,7 @@ export class Coalescer {
 
   #place(slab: Uint8Array, i: number, offset: number, length: number, allowed: number): void {
     const packet = this.#packet;
-    packet.read(slab, offset, length);
+    packet.read(slab, offset, length, this.#overlay);
     this.next[i] = NEXT_NONE;
     if (packet.kind === FLOW_BARRIER) this.#openCount = 0;
     if (packet.kind === FLOW_SINGLE || packet.kind === FLOW_MERGE) {
@@ -127,7 +129,9 @@ export class Coalescer {
     this.groups[at + GROUP_LENGTH] = length;
     if (packet.kind === FLOW_MERGE && mayOpen(slab, packet, allowed)) {
       if (this.#openCount === MAX_OPEN) this.#close(0);
-      this.#open[this.#openCount++]!.start(slab, i, offset, length, at);
+      const open = this.#open[this.#openCount++]!;
+      open.head.read(slab, offset, length, this.#overlay);
+      open.start(i, at);
     }
   }
 
@@ -158,8 +162,8 @@ class OpenGroup {
   /** Whether the first packet's checksums were verified. */
   #checked = false;
 
-  start(slab: Uint8Array, i: number, offset: number, length: number, at: number): void {
-    this.head.read(slab, offset, length);
+  /** Begins a group with the packet that `head` has read. */
+  start(i: number, at: number): void {
     this.last = i;
     this.#at = at;
     this.#checked = false;
@@ -173,10 +177,13 @@ class OpenGroup {
     const payload = packet.length - packet.headers;
     if (packet.headers !== head.headers || payload > head.length - head.headers) return false;
     if (merged === MAX_MERGED || length + payload > LARGEST) return false;
+    if (packet.unsummed !== head.unsummed) return false;
     const alike =
       packet.version === 4 ? sameIpv4(slab, packet.at, head.at, merged) : sameIpv6(slab, packet.at, head.at);
-    if (!alike || (packet.protocol === PROTOCOL_TCP && !nextTcp(slab, packet, head, length - head.headers)))
-      return false;
+    if (!alike || packet.inner !== head.inner) return false;
+    const tcp = packet.inner !== 0 || packet.protocol === PROTOCOL_TCP;
+    if (tcp && !nextTcp(slab, packet, head, length - head.headers)) return false;
+    if (packet.inner !== 0 && !nextInner(slab, packet, head, merged)) return false;
     if (!this.#checked && !head.sumsAreRight(slab)) return false;
     this.#checked = true;
     return packet.sumsAreRight(slab);
@@ -193,16 +200,19 @@ class OpenGroup {
     const unit = head.length - head.headers;
     this.last = i;
     if (groups[at + GROUP_COUNT]!++ === 1) {
-      const tcp = head.protocol === PROTOCOL_TCP;
+      const tcp = head.inner !== 0 || head.protocol === PROTOCOL_TCP;
+      const version = head.inner === 0 ? head.version : head.innerVersion;
+      const tunnel = VNET_GSO_UDP_TUNNEL_IPV4 | (head.unsummed ? 0 : GROUP_TUNNEL_SUMMED);
       groups[at + GROUP_HEADERS] = head.headers;
-      groups[at + GROUP_GSO_TYPE] = tcp ? (head.version === 4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) : VNET_GSO_UDP_L4;
+      groups[at + GROUP_GSO_TYPE] =
+        (tcp ? (version === 4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) : VNET_GSO_UDP_L4) | (head.inner === 0 ? 0 : tunnel);
       groups[at + GROUP_GSO_SIZE] = unit;
-      groups[at + GROUP_CSUM_START] = head.upper;
+      groups[at + GROUP_CSUM_START] = head.last;
       groups[at + GROUP_CSUM_OFFSET] = tcp ? TCP_CHECKSUM : UDP_CHECKSUM;
     }
     groups[at + GROUP_LENGTH]! += payload;
-    const push = packet.protocol === PROTOCOL_TCP && (slab[packet.at + packet.upper + TCP_FLAGS]! & TCP_PSH) !== 0;
-    if (push) slab[head.at + head.upper + TCP_FLAGS]! |= TCP_PSH;
+    const push = hasPush(slab, packet);
+    if (push) slab[head.at + head.last + TCP_FLAGS]! |= TCP_PSH;
     return push || payload < unit;
   }
 }
@@ -214,56 +224,42 @@ class OpenGroup {
 function finish(slab: Uint8Array, head: number, groups: Int32Array, at: number): void {
   const length = groups[at + GROUP_LENGTH]!;
   const upper = groups[at + GROUP_CSUM_START]!;
-  const udp = groups[at + GROUP_GSO_TYPE] === VNET_GSO_UDP_L4;
-  const protocol = udp ? PROTOCOL_UDP : PROTOCOL_TCP;
-  let sum = length - upper;
-  if (upper === IPV4_HEADER_SIZE) {
-    writeU16be(slab, head + IPV4_TOTAL_LENGTH, length);
-    writeU16be(slab, head + IPV4_CHECKSUM, 0);
-    writeU16be(slab, head + IPV4_CHECKSUM, checksum(addRange(0, slab, head, IPV4_HEADER_SIZE)));
-    sum += pseudoHeader(slab, head + IPV4_SOURCE, 4, protocol);
-  } else {
-    writeU16be(slab, head + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
-    sum += pseudoHeader(slab, head + IPV6_SOURCE, 16, protocol);
+  const type = groups[at + GROUP_GSO_TYPE]!;
+  const inner =
+    type & VNET_GSO_UDP_TUNNEL_IPV4 ? upper - (type & VNET_GSO_TCPV6 ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE) : 0;
+  const udp = type === VNET_GSO_UDP_L4;
+  if (inner !== 0) {
+    const sum = finishIp(slab, head, 4, length, PROTOCOL_UDP) + length - IPV4_HEADER_SIZE;
+    writeU16be(slab, head + IPV4_HEADER_SIZE + UDP_LENGTH, length - IPV4_HEADER_SIZE);
+    const field = head + IPV4_HEADER_SIZE + UDP_CHECKSUM;
+    if (type & GROUP_TUNNEL_SUMMED) writeU16be(slab, field, fold(sum));
   }
+  const version = upper - inner === IPV4_HEADER_SIZE ? 4 : 6;
+  const sum = finishIp(slab, head + inner, version, length - inner, udp ? PROTOCOL_UDP : PROTOCOL_TCP);
   if (udp) writeU16be(slab, head + upper + UDP_LENGTH, length - upper);
-  writeU16be(slab, head + upper + groups[at + GROUP_CSUM_OFFSET]!, fold(sum));
+  writeU16be(slab, head + upper + groups[at + GROUP_CSUM_OFFSET]!, fold(sum + length - upper));
+}
+
+/** @returns the sum of the pseudo header without the length */
+function finishIp(slab: Uint8Array, at: number, version: number, length: number, protocol: number): number {
+  if (version === 6) {
+    writeU16be(slab, at + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
+    return pseudoHeader(slab, at + IPV6_SOURCE, 16, protocol);
+  }
+  writeU16be(slab, at + IPV4_TOTAL_LENGTH, length);
+  writeU16be(slab, at + IPV4_CHECKSUM, 0);
+  writeU16be(slab, at + IPV4_CHECKSUM, checksum(addRange(0, slab, at, IPV4_HEADER_SIZE)));
+  return pseudoHeader(slab, at + IPV4_SOURCE, 4, protocol);
+}
+
+function hasPush(slab: Uint8Array, packet: FlowPacket): boolean {
+  const tcp = packet.inner !== 0 || packet.protocol === PROTOCOL_TCP;
+  return tcp && (slab[packet.at + packet.last + TCP_FLAGS]! & TCP_PSH) !== 0;
 }
 
 function mayOpen(slab: Uint8Array, packet: FlowPacket, allowed: number): boolean {
+  if (hasPush(slab, packet)) return false;
+  if (packet.inner !== 0) return true; // FlowPacket knows whether it is allowed
   if (packet.protocol !== PROTOCOL_TCP) return (allowed & MERGE_UDP) !== 0;
-  if (slab[packet.at + packet.upper + TCP_FLAGS]! & TCP_PSH) return false;
   return (allowed & (packet.version === 4 ? MERGE_TCP4 : MERGE_TCP6)) !== 0;
-}
-
-/**
- * Compares TOS, flags and TTL. If the ID is significant, it must grow by one per packet (RFC 6864).
- */
-function sameIpv4(slab: Uint8Array, at: number, head: number, merged: number): boolean {
-  const flags = readU16be(slab, head + IPV4_FRAGMENT);
-  if (slab[at + 1] !== slab[head + 1] || slab[at + IPV4_TTL] !== slab[head + IPV4_TTL]) return false;
-  if (readU16be(slab, at + IPV4_FRAGMENT) !== flags) return false;
-  if (flags & IPV4_DONT_FRAGMENT) return true;
-  return readU16be(slab, at + IPV4_ID) === ((readU16be(slab, head + IPV4_ID) + merged) & 0xffff);
-}
-
-/** Compares traffic class, flow label and hop limit. */
-function sameIpv6(slab: Uint8Array, at: number, head: number): boolean {
-  return sameRange(slab, at, head, 4) && slab[at + IPV6_HOP_LIMIT] === slab[head + IPV6_HOP_LIMIT];
-}
-
-/**
- * Reports whether the sequence continues at the end of the group, with the same acknowledgement,
- * window, urgent pointer and options.
- */
-function nextTcp(slab: Uint8Array, packet: FlowPacket, head: FlowPacket, merged: number): boolean {
-  const at = packet.at + packet.upper;
-  const first = head.at + head.upper;
-  const expected = (readU32be(slab, first + TCP_SEQUENCE) + merged) >>> 0;
-  return (
-    readU32be(slab, at + TCP_SEQUENCE) === expected &&
-    sameRange(slab, at + 8, first + 8, 4) &&
-    sameRange(slab, at + 14, first + 14, 2) &&
-    sameRange(slab, at + 18, first + 18, packet.headers - packet.upper - 18)
-  );
 }

@@ -29,6 +29,7 @@ import {
   VNET_CSUM_OFFSET,
   VNET_CSUM_START,
   VNET_F_NEEDS_CSUM,
+  VNET_F_UDP_TUNNEL_CSUM,
   VNET_FLAGS,
   VNET_GSO_ECN,
   VNET_GSO_NONE,
@@ -37,6 +38,9 @@ import {
   VNET_GSO_TCPV6,
   VNET_GSO_TYPE,
   VNET_GSO_UDP_L4,
+  VNET_GSO_UDP_TUNNEL_IPV4,
+  VNET_GSO_UDP_TUNNEL_IPV6,
+  VNET_HDR_LEN,
 } from './vnet-header.ts';
 
 /** Enough for a 64 KiB packet in 16-byte segments. A packet with more segments is malformed. */
@@ -56,6 +60,7 @@ export const UDP_LENGTH = 4;
 export const UDP_CHECKSUM = 6;
 
 const LARGEST_IPV4 = 65535;
+const TUNNEL_TYPES = VNET_GSO_UDP_TUNNEL_IPV4 | VNET_GSO_UDP_TUNNEL_IPV6;
 
 /**
  * The plan for one packet. The same object is reused for all packets. Offsets count from the start
@@ -68,7 +73,7 @@ export class SplitPlan {
   packet = 0;
   /** Bytes of the unsplit packet. */
   length = 0;
-  /** 4 or 6. */
+  /** 4 or 6, of the packet. */
   version = 0;
   /** SPLIT_*. */
   action = SPLIT_COPY;
@@ -85,6 +90,16 @@ export class SplitPlan {
   field = 0;
   /** The pseudo header's sum without the length (SPLIT_TCP and SPLIT_UDP). */
   pseudo = 0;
+  /** Offset of the UDP header of a tunnel around the packet to split; 0: no tunnel. */
+  tunnel = 0;
+  /** Offset of the IP header before `upper`; 0: no tunnel. */
+  inner = 0;
+  /** 4 or 6, of that header. */
+  innerVersion = 0;
+  /** Whether the tunnel's UDP header has a checksum. */
+  tunnelSummed = false;
+  /** As `pseudo`, for the tunnel's UDP header. */
+  tunnelPseudo = 0;
 
   /**
    * Plans the split of a vnet header and packet that were read from a TUN (packet/batch.ts).
@@ -96,11 +111,15 @@ export class SplitPlan {
     this.length = length - VNET_HEADER_SIZE;
     this.version = ipVersion(slab, this.packet, this.length);
     if (this.version === 0) return 0;
+    this.tunnel = this.inner = 0;
+    this.innerVersion = this.version;
     const type = slab[offset + VNET_GSO_TYPE]! & ~VNET_GSO_ECN;
+    const inner = type & ~TUNNEL_TYPES;
     if (type === VNET_GSO_NONE) this.readWhole(slab, offset);
-    else if (type === VNET_GSO_TCPV4 && this.version === 4) this.readSuper(slab, offset, SPLIT_TCP);
-    else if (type === VNET_GSO_TCPV6 && this.version === 6) this.readSuper(slab, offset, SPLIT_TCP);
-    else if (type === VNET_GSO_UDP_L4) this.readSuper(slab, offset, SPLIT_UDP);
+    else if (type !== inner && !this.readTunnel(slab, offset, type & TUNNEL_TYPES)) return 0;
+    else if (inner === VNET_GSO_TCPV4 && this.innerVersion === 4) this.readSuper(slab, offset, SPLIT_TCP);
+    else if (inner === VNET_GSO_TCPV6 && this.innerVersion === 6) this.readSuper(slab, offset, SPLIT_TCP);
+    else if (inner === VNET_GSO_UDP_L4) this.readSuper(slab, offset, SPLIT_UDP);
     return this.count;
   }
 
@@ -143,13 +162,38 @@ export class SplitPlan {
     this.count = 1;
   }
 
+  /**
+   * Finds the UDP header of the tunnel and the IP header inside it. Each segment repeats what lies
+   * between the two. @returns false if they are malformed
+   */
+  private readTunnel(slab: Uint8Array, offset: number, type: number): boolean {
+    const at = this.packet;
+    if (type !== (this.version === 4 ? VNET_GSO_UDP_TUNNEL_IPV4 : VNET_GSO_UDP_TUNNEL_IPV6)) return false;
+    if ((slab[offset + VNET_FLAGS]! & VNET_F_NEEDS_CSUM) === 0) return false;
+    const found = upperLayer(slab, at, this.length);
+    if (found < 0 || (found & (UPPER_FRAGMENT | UPPER_ROUTED)) !== 0 || (found & 0xff) !== PROTOCOL_UDP) return false;
+    const tunnel = (found & UPPER_OFFSET_MASK) >> 8;
+    const inner = readU16le(slab, offset + VNET_HDR_LEN);
+    if (inner < tunnel + UDP_HEADER_SIZE || inner > this.length) return false;
+    this.tunnel = tunnel;
+    this.inner = inner;
+    this.innerVersion = ipVersion(slab, at + inner, this.length - inner);
+    this.tunnelSummed =
+      (slab[offset + VNET_FLAGS]! & VNET_F_UDP_TUNNEL_CSUM) !== 0 || readU16be(slab, at + tunnel + UDP_CHECKSUM) !== 0;
+    this.tunnelPseudo =
+      this.version === 4
+        ? pseudoHeader(slab, at + IPV4_SOURCE, 4, PROTOCOL_UDP)
+        : pseudoHeader(slab, at + IPV6_SOURCE, 16, PROTOCOL_UDP);
+    return this.innerVersion !== 0;
+  }
+
   private readSuper(slab: Uint8Array, offset: number, action: number): void {
     const at = this.packet;
     if (this.length > (this.version === 4 ? LARGEST_IPV4 : LARGEST_IPV4 + IPV6_HEADER_SIZE)) return;
-    const found = upperLayer(slab, at, this.length);
+    const found = upperLayer(slab, at + this.inner, this.length - this.inner);
     if (found < 0 || (found & UPPER_FRAGMENT) !== 0) return;
     if ((found & 0xff) !== (action === SPLIT_TCP ? PROTOCOL_TCP : PROTOCOL_UDP)) return;
-    const upper = (found & UPPER_OFFSET_MASK) >> 8;
+    const upper = this.inner + ((found & UPPER_OFFSET_MASK) >> 8);
     const headers = upper + upperHeaderSize(slab, at + upper, this.length - upper, action);
     const unit = readU16le(slab, offset + VNET_GSO_SIZE);
     if (headers === upper || unit === 0) return;

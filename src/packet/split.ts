@@ -14,6 +14,7 @@ import {
   type SplitPlan,
   TCP_FLAGS,
   TCP_SEQUENCE,
+  UDP_CHECKSUM,
   UDP_LENGTH,
 } from './segments.ts';
 
@@ -40,8 +41,7 @@ export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, o
   const payload = plan.packet + plan.headers + index * plan.unit;
   out.set(slab.subarray(plan.packet, plan.packet + plan.headers), outAt);
   out.set(slab.subarray(payload, payload + length - plan.headers), outAt + plan.headers);
-  if (plan.version === 4) fixIpv4(out, outAt, plan.upper, length, index);
-  else writeU16be(out, outAt + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
+  fixIp(out, outAt + plan.inner, plan.innerVersion, plan.upper - plan.inner, length - plan.inner, index);
   const upper = outAt + plan.upper;
   const upperLength = length - plan.upper;
   if (plan.action === SPLIT_TCP) fixTcp(out, upper, plan, index);
@@ -50,10 +50,35 @@ export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, o
   const sum = checksum(addRange(plan.pseudo + upperLength, out, upper, upperLength));
   // a zero checksum in UDP means no checksum (RFC 768)
   writeU16be(out, outAt + plan.field, plan.action === SPLIT_TCP ? sum : sum || 0xffff);
+  if (plan.tunnel !== 0) fixTunnel(out, outAt, plan, length, index, plan.pseudo + upperLength);
   return length;
 }
 
-function fixIpv4(out: Uint8Array, at: number, header: number, length: number, index: number): void {
+/**
+ * Adapts the headers of the tunnel. The inner segment's checksum makes that segment's sum the
+ * complement of `pseudo`, its pseudo header's sum, so the payload is not summed again (the kernel's
+ * "local checksum offload").
+ */
+function fixTunnel(out: Uint8Array, at: number, plan: SplitPlan, length: number, index: number, pseudo: number): void {
+  const udp = at + plan.tunnel;
+  const before = plan.upper - plan.tunnel;
+  fixIp(out, at, plan.version, plan.tunnel, length, index);
+  writeU16be(out, udp + UDP_LENGTH, length - plan.tunnel);
+  writeU16be(out, udp + UDP_CHECKSUM, 0);
+  if (!plan.tunnelSummed) return;
+  let rest = checksum(pseudo);
+  // at an odd offset, the bytes of each word change places (RFC 1071 section 2B)
+  if (before & 1) rest = ((rest & 0xff) << 8) | (rest >> 8);
+  const sum = checksum(addRange(plan.tunnelPseudo + length - plan.tunnel + rest, out, udp, before));
+  writeU16be(out, udp + UDP_CHECKSUM, sum || 0xffff);
+}
+
+/** Adapts the IP header to a segment of `length` bytes. @param header bytes of an IPv4 header */
+function fixIp(out: Uint8Array, at: number, version: number, header: number, length: number, index: number): void {
+  if (version === 6) {
+    writeU16be(out, at + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
+    return;
+  }
   writeU16be(out, at + IPV4_TOTAL_LENGTH, length);
   writeU16be(out, at + IPV4_ID, readU16be(out, at + IPV4_ID) + index);
   writeU16be(out, at + IPV4_CHECKSUM, 0);

@@ -14,7 +14,7 @@ const HEALTHY: Findings = {
     { name: 'ipsec-mb', problem: undefined, nanoseconds: 400 },
     { name: 'openssl', problem: undefined, nanoseconds: 800 },
   ],
-  tunOffloads: { value: ['csum', 'tso4', 'tso6', 'uso'] },
+  tunOffloads: { value: ['csum', 'tso4', 'tso6', 'uso', 'udptnl'] },
   udpOffloads: { value: ['gso', 'gro', 'steer'] },
   largestBuffer: 4 << 20,
   root: true,
@@ -40,7 +40,7 @@ test('reports what is in use on a healthy machine and advises nothing', () => {
   const text = report(HEALTHY);
   expect(text).toMatch(/AEAD ipsec-mb +400 ns a packet, 28\.5 Gbit\/s on one core; in use\n/);
   expect(text).toMatch(/AEAD openssl +800 ns[^;]*\n/);
-  expect(text).toMatch(/TUN offloads +csum, tso4, tso6, uso\n/);
+  expect(text).toMatch(/TUN offloads +csum, tso4, tso6, uso, udptnl\n/);
   expect(text).toMatch(/kernel +6\.12\.0, lacks its own WireGuard\n/);
   expect(text).toMatch(/backend +auto takes userspace: the kernel has no WireGuard \(EOPNOTSUPP\)\n/);
   expect(text).toMatch(/system calls +can be filtered \(seccomp\)\n/);
@@ -76,6 +76,7 @@ test.each<[string, Partial<Findings>, RegExp]>([
     /no AEAD provider/,
   ],
   ['no USO', { tunOffloads: { value: ['csum', 'tso4', 'tso6'] } }, /Linux 6\.2/],
+  ['no UDP tunnels', { tunOffloads: { value: ['csum', 'tso4', 'tso6', 'uso'] } }, /VXLAN.*Linux 6\.17/],
   ['no UDP_SEGMENT', { udpOffloads: { value: ['gro'] } }, /Linux 4\.18/],
   ['no UDP_GRO', { udpOffloads: { value: ['gso'] } }, /Linux 5\.0/],
   ['no steering', { udpOffloads: { value: ['gso', 'gro'] } }, /give handshakes a socket of their own/],

@@ -103,4 +103,8 @@ test('only the avoided offloads are left out', () => {
     udp: ALL_UDP_OFFLOADS & ~UDP_OFFLOADS.gso,
   });
   expect(offloadsWithout(none)).toEqual({ tun: ALL_TUN_OFFLOADS, udp: ALL_UDP_OFFLOADS });
+  const { tso4, tso6, udptnl } = TUN_OFFLOADS;
+  expect(offloadsWithout(new Set(['udptnl'])).tun).toBe(ALL_TUN_OFFLOADS & ~udptnl);
+  // what is merged in tunnels is TCP
+  expect(offloadsWithout(new Set(['tso'])).tun).toBe(ALL_TUN_OFFLOADS & ~(tso4 | tso6 | udptnl));
 });

@@ -14,7 +14,7 @@ import { CASES, CASES_LIMIT, SEED } from '../support/seeded-cases.ts';
 
 const NATIVE = fileURLToPath(new URL('../../native/', import.meta.url));
 /** The native files that do not depend on Node. */
-const SOURCES = ['offload.c', 'coalesce.c', 'sum.c'].map(name => join(NATIVE, name)).filter(existsSync);
+const SOURCES = ['offload.c', 'coalesce.c', 'flow.c', 'sum.c'].map(name => join(NATIVE, name)).filter(existsSync);
 const DRIVER = fileURLToPath(new URL('offload-driver.c', import.meta.url));
 const FLAGS = ['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 const directory = mkdtempSync(join(tmpdir(), 'wireguard-driver-'));

@@ -117,6 +117,26 @@ static uint32_t make(uint8_t *p, const struct flow *f, uint32_t payload, int sum
   return length;
 }
 
+/* Puts a packet into VXLAN over IPv4, in place. Returns its new length. */
+static uint32_t wrap(uint8_t *p, uint32_t length, uint32_t id, int sum) {
+  enum { BEFORE = IPV4_HEADER + UDP_HEADER + 8 + ETHERNET_HEADER };
+  if (length + BEFORE > LARGEST_PACKET) return length;
+  memmove(p + BEFORE, p, length);
+  memset(p, 0, BEFORE);
+  length += BEFORE;
+  memcpy(p, (uint8_t[]){0x45}, 1);
+  wg_put_be16(p + IPV4_TOTAL_LENGTH, length);
+  wg_put_be16(p + IPV4_ID, id);
+  memcpy(p + IPV4_TTL, (uint8_t[]){64, UDP, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1, 1, 1, 4789 >> 8, 4789 & 255}, 16);
+  wg_put_be16(p + IPV4_HEADER + UDP_LENGTH, length - IPV4_HEADER);
+  p[IPV4_HEADER + UDP_HEADER] = 8;
+  wg_put_be16(p + BEFORE - 2, p[BEFORE] >> 4 == 4 ? 0x0800 : 0x86dd);
+  wg_put_word(p + IPV4_CHECKSUM, wg_checksum(wg_sum(0, p, IPV4_HEADER)));
+  uint64_t all = wg_sum(pseudo_header(p, 4, UDP) + wg_net16(length - IPV4_HEADER), p + IPV4_HEADER, length - IPV4_HEADER);
+  if (sum) wg_put_word(p + IPV4_HEADER + UDP_CHECKSUM, wg_checksum(all));
+  return length;
+}
+
 static void damage(uint8_t *p, uint32_t length) {
   if (!length) return;
   for (uint32_t times = 1 + below(3); times > 0; times--) p[below(length < 110 ? length : 110)] = (uint8_t)next_random();
@@ -160,7 +180,7 @@ static void split_case(void) {
   uint32_t header = (f.tcp ? TCP_HEADER + f.options * 4 : UDP_HEADER) + payload;
   uint32_t start = length > header + WG_VNET_HEADER_SIZE ? length - header - WG_VNET_HEADER_SIZE : 0;
   made[0] = chance(85) ? WG_VNET_F_NEEDS_CSUM : (uint8_t)next_random();
-  made[1] = chance(80) ? (f.tcp ? (f.version == 4 ? WG_GSO_TCPV4 : WG_GSO_TCPV6) : WG_GSO_UDP_L4) : (uint8_t)(next_random() & 0x87);
+  made[1] = chance(80) ? (f.tcp ? (f.version == 4 ? WG_GSO_TCPV4 : WG_GSO_TCPV6) : WG_GSO_UDP_L4) : (uint8_t)(next_random() & 0xe7);
   wg_put_le16(made + 2, below(65536));
   wg_put_le16(made + 4, chance(90) ? 1 + payload / (1 + below(64)) : below(65536));
   wg_put_le16(made + 6, chance(90) ? start : below(65536));
@@ -172,6 +192,15 @@ static void split_case(void) {
     made[1] = WG_GSO_NONE;
     wg_put_le16(made + 6, field / 2);
     wg_put_le16(made + 8, field - field / 2);
+  }
+  if (chance(20)) {
+    uint32_t before = wrap(made + WG_VNET_HEADER_SIZE, length - WG_VNET_HEADER_SIZE, 1, (int)below(2)) + WG_VNET_HEADER_SIZE - length;
+    if (before) {
+      length += before;
+      made[1] |= WG_GSO_UDP_TUNNEL_IPV4;
+      wg_put_le16(made + WG_VNET_HDR_LEN, before + (chance(90) ? 0 : below(2000)));
+      wg_put_le16(made + 6, start + before);
+    }
   }
   if (chance(20)) damage(made, length);
   if (chance(10)) length = below(length + 1);
@@ -188,7 +217,9 @@ static void check_group(const uint8_t *slab, const int32_t *desc, int count, con
   size_t length = WG_VNET_HEADER_SIZE;
   uint8_t *range = exactly(WG_VNET_HEADER_SIZE + (size_t)group[WG_GROUP_LENGTH]);
   int members = 0;
-  wg_group_header(group, range);
+  uint8_t vnet[WG_VNET_TUNNEL_SIZE];
+  wg_group_header(group, vnet);
+  memcpy(range, vnet, WG_VNET_HEADER_SIZE);
   for (int i = group[WG_GROUP_FIRST]; i >= 0; i = next[i]) {
     must(i < count && ++members <= WG_MAX_MERGED, "a group without end");
     int32_t skip = members == 1 ? 0 : group[WG_GROUP_HEADERS];
@@ -211,11 +242,12 @@ static void merge_case(void) {
   struct flow flows[2] = {random_flow(), random_flow()};
   int32_t *desc = (int32_t *)exactly((size_t)count * WG_PACKET_STRIDE * sizeof *desc);
   if (chance(90)) flows[0].extensions = flows[1].extensions = 0;
-  uint32_t at = 0;
+  uint32_t at = 0, vxlan = chance(40) ? 1 + below(2) : 0;
   for (int i = 0; i < count; i++) {
     struct flow *f = &flows[chance(20)];
     uint32_t payload = chance(90) ? unit : below(unit + 20);
     uint32_t length = make(made + at, f, payload, 1);
+    if (vxlan) length = wrap(made + at, length, f->id, vxlan == 1);
     if (chance(errors)) damage(made + at, length);
     if (chance(errors / 4)) length = below(length + 1);
     if (chance(errors / 4)) length = cut(made + at, length);
@@ -233,7 +265,8 @@ static void merge_case(void) {
   memcpy(slab, made, at);
   int32_t *groups = (int32_t *)exactly((size_t)count * WG_GROUP_STRIDE * sizeof *groups);
   int32_t *next = (int32_t *)exactly((size_t)count * sizeof *next);
-  int made_groups = wg_merge(slab, at, desc, count, chance(90) ? 7 : (int)below(8), groups, next);
+  struct wg_overlay overlay = {4789, 0x0a000001};
+  int made_groups = wg_merge(slab, at, desc, count, chance(90) ? 15 : (int)below(16), &overlay, groups, next);
   must(made_groups >= 0 && made_groups <= count, "more groups than packets");
   for (int g = 0; g < made_groups; g++) check_group(slab, desc, count, groups + g * WG_GROUP_STRIDE, next);
   merges++;

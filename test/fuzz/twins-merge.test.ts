@@ -11,16 +11,18 @@ import {
   Coalescer,
   GROUP_COUNT,
   GROUP_GSO_SIZE,
+  GROUP_GSO_TYPE,
   GROUP_LENGTH,
   GROUP_STRIDE,
   NEXT_REFUSED,
 } from '../../src/packet/coalesce.ts';
 import { FlowPacket } from '../../src/packet/flow.ts';
-import { VNET_GSO_UDP_L4 } from '../../src/packet/vnet-header.ts';
+import { VNET_GSO_UDP_L4, VNET_GSO_UDP_TUNNEL_IPV4 } from '../../src/packet/vnet-header.ts';
 import { gather, MERGE_ALL } from '../support/packet-batch.ts';
 import { MOST_PACKETS, makeRunSpace, writeRuns } from '../support/packet-runs.ts';
 import { CASES_LIMIT, eachCase, mustEqual, mustEqualNumbers, reached } from '../support/seeded-cases.ts';
 import { splitAll } from '../support/super-packet.ts';
+import { OVERLAY } from '../support/vxlan-packet.ts';
 
 const { slab, desc } = makeRunSpace();
 const original = new Uint8Array(slab.length);
@@ -40,8 +42,8 @@ test(
       const check = random.chance(0.05);
       if (check) original.set(slab.subarray(0, used));
       const allowed = random.chance(0.9) ? MERGE_ALL : random.below(16);
-      const ours = coalescer.merge(slab, desc, count, allowed);
-      const theirs = native.offloadMerge(copy, desc, count, allowed, groups, next);
+      const ours = coalescer.merge(slab, desc, count, allowed, OVERLAY);
+      const theirs = native.offloadMerge(copy, desc, count, allowed, groups, next, OVERLAY.port, OVERLAY.address);
       if (ours !== theirs) throw new Error(`${ours} groups, and ${theirs} in C`);
       const fields = ours * GROUP_STRIDE;
       mustEqualNumbers('groups', coalescer.groups.subarray(0, fields), groups.subarray(0, fields));
@@ -50,7 +52,15 @@ test(
       if (check && !repeats(count)) apartAgain(ours);
       return outcome(count, ours);
     });
-    const wanted = ['nothing merged', 'some merged', 'all merged', 'with refused', '64 packets', '65,535 bytes'];
+    const wanted = [
+      'nothing merged',
+      'some merged',
+      'all merged',
+      'with refused',
+      '64 packets',
+      '65,535 bytes',
+      'in VXLAN',
+    ];
     expect(reached(tally, wanted), JSON.stringify(tally)).toBe(true);
   },
   CASES_LIMIT,
@@ -73,6 +83,8 @@ function outcome(count: number, made: number): string {
     if (groups[at + GROUP_COUNT] === 64) return '64 packets';
     if (groups[at + GROUP_LENGTH]! + groups[at + GROUP_GSO_SIZE]! > 65_535) return '65,535 bytes';
   }
+  for (let at = 0; at < made * GROUP_STRIDE; at += GROUP_STRIDE)
+    if (groups[at + GROUP_GSO_TYPE]! & VNET_GSO_UDP_TUNNEL_IPV4) return 'in VXLAN';
   if (made === count) return 'nothing merged';
   return made === 1 ? 'all merged' : 'some merged';
 }
@@ -103,13 +115,20 @@ function apartAgain(made: number): void {
  */
 function canonical(packet: Uint8Array, gsoType: number): Uint8Array {
   const flow = new FlowPacket();
-  flow.read(packet, 0, packet.length);
+  flow.read(packet, 0, packet.length, gsoType & VNET_GSO_UDP_TUNNEL_IPV4 ? OVERLAY : undefined);
   if (!flow.sumsAreRight(packet)) throw new Error('a checksum is wrong');
   if (flow.version === 4) {
     if (packet[6]! & 0x40) packet.fill(0, 4, 6);
     packet.fill(0, 10, 12);
   }
-  const field = flow.upper + (gsoType === VNET_GSO_UDP_L4 ? 6 : 16);
+  if (gsoType & VNET_GSO_UDP_TUNNEL_IPV4) {
+    if (flow.innerVersion === 4) {
+      if (packet[flow.inner + 6]! & 0x40) packet.fill(0, flow.inner + 4, flow.inner + 6);
+      packet.fill(0, flow.inner + 10, flow.inner + 12);
+    }
+    packet.fill(0, 26, 28);
+  }
+  const field = flow.last + (gsoType === VNET_GSO_UDP_L4 ? 6 : 16);
   packet.fill(0, field, field + 2);
   return packet;
 }

@@ -48,9 +48,12 @@ test(
       if (ours <= 0) return ours === 0 ? 'malformed' : 'no room';
       if (segmentCount(slab, offset, length) !== count) throw new Error('segmentCount() says something else');
       const action = OUTCOMES[plan.action as keyof typeof OUTCOMES] ?? 'UDP';
+      if (plan.tunnel > 0) return `${action} in a tunnel`;
       return count > 64 ? `${action} beyond 64` : action;
     });
-    const wanted = ['malformed', 'no room', 'copied', 'summed', 'TCP', 'UDP', 'TCP beyond 64', 'UDP beyond 64'];
+    const tunnels = ['TCP in a tunnel', 'UDP in a tunnel'];
+    const plain = ['copied', 'summed', 'TCP', 'UDP', 'TCP beyond 64', 'UDP beyond 64'];
+    const wanted = ['malformed', 'no room', ...plain, ...tunnels];
     expect(reached(tally, wanted), JSON.stringify(tally)).toBe(true);
   },
   CASES_LIMIT,

@@ -17,6 +17,7 @@ const WAYS: readonly (readonly string[])[] = [
   ['--no-offload'],
   ['--no-tso'],
   ['--no-uso'],
+  ['--no-udptnl'],
   ['--no-gso'],
   ['--no-gro'],
   ['--no-steer'],

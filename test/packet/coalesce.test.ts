@@ -188,9 +188,19 @@ describe('UDP', () => {
     // the long packet closes the group before it; later short ones must not join the older group
     expect(groupsOf(stream({ protocol: UDP }, [{}, sized(200), {}, {}]))).toEqual([[0], [1, 2], [3]]);
   });
-  test('a packet without a checksum is not merged', () => {
+  test('packets without a checksum are merged over IPv4, but not with others', () => {
+    expect(groupsOf(stream({ protocol: UDP, sum: 0 }, [{}, {}, {}]))).toEqual(ALL);
     expect(middle({ sum: 0 }, { protocol: UDP })).toEqual(NONE);
+    expect(middle({ sum: 'right' }, { protocol: UDP, sum: 0 })).toEqual(NONE);
+  });
+  test('over IPv6 a packet without a checksum is an error, which merging must not repair', () => {
     expect(middle({ sum: 0 }, { version: 6, protocol: UDP })).toEqual(NONE);
+    expect(groupsOf(stream({ version: 6, protocol: UDP, sum: 0 }, [{}, {}, {}]))).toEqual(NONE);
+  });
+  test('without a checksum, the IPv4 header must still be right', () => {
+    const packets = stream({ protocol: UDP, sum: 0 }, [{}, {}, {}]);
+    packets[1]![10]! ^= 1;
+    expect(groupsOf(packets)).toEqual(NONE);
   });
   test('the payload is not read as TCP flags', () => {
     const packets = stream({ protocol: UDP, payload: new Uint8Array(100).fill(0xff) }, [{}, {}, {}]);
@@ -204,6 +214,7 @@ describe('UDP', () => {
       words.setUint16(28, (sum & 0xffff) + (sum >>> 16));
       words.setUint16(26, 0);
     }
+    packets[1] = stream({ protocol: UDP }, [{}, {}, {}])[1]!;
     expect(groupsOf(packets)).toEqual(NONE);
   });
   test('no datagram whose length field differs from the packet', () => {

@@ -18,13 +18,16 @@ import {
   GROUP_HEADERS,
   GROUP_LENGTH,
   GROUP_STRIDE,
+  GROUP_TUNNEL_SUMMED,
   MERGE_TCP4,
   MERGE_TCP6,
+  MERGE_TUNNEL,
   MERGE_UDP,
 } from '../../src/packet/coalesce.ts';
-import { NEEDS_CSUM, rangeOf } from './super-packet.ts';
+import { GSO, NEEDS_CSUM, rangeOf, TUNNEL_CSUM } from './super-packet.ts';
+import { OVERLAY } from './vxlan-packet.ts';
 
-export const MERGE_ALL = MERGE_TCP4 | MERGE_TCP6 | MERGE_UDP;
+export const MERGE_ALL = MERGE_TCP4 | MERGE_TCP6 | MERGE_UDP | MERGE_TUNNEL;
 
 /**
  * Builds a batch of consecutive packets, each with the headroom that a writer to a TUN device
@@ -63,7 +66,7 @@ export interface Merged {
 export function mergePackets(packets: readonly Uint8Array[], allowed = MERGE_ALL): Merged[] {
   const { slab, desc, count } = packetBatch(packets);
   const coalescer = new Coalescer(Math.max(count, 1));
-  const made = coalescer.merge(slab, desc, count, allowed);
+  const made = coalescer.merge(slab, desc, count, allowed, OVERLAY);
   return gather(slab, desc, coalescer.groups, coalescer.next, made);
 }
 
@@ -92,12 +95,15 @@ export function gather(
     const alone = members.length === 1;
     if (alone && group.subarray(GROUP_HEADERS, GROUP_STRIDE).some((value, i) => i !== 1 && value !== 0))
       throw new Error(`group ${g}: one packet alone, and an offload: ${group}`);
+    const type = group[GROUP_GSO_TYPE]!;
+    const csumStart = group[GROUP_CSUM_START]!;
+    const summed = type & GROUP_TUNNEL_SUMMED ? TUNNEL_CSUM : 0;
     const vnet = {
-      flags: alone ? 0 : NEEDS_CSUM,
-      gsoType: group[GROUP_GSO_TYPE]!,
-      headerLength: group[GROUP_HEADERS]!,
+      flags: alone ? 0 : NEEDS_CSUM | summed,
+      gsoType: type & 0xff,
+      headerLength: type & GSO.tunnel4 ? csumStart - (type & GSO.tcp6 ? 40 : 20) : group[GROUP_HEADERS]!,
       gsoSize: group[GROUP_GSO_SIZE]!,
-      csumStart: group[GROUP_CSUM_START]!,
+      csumStart,
       csumOffset: group[GROUP_CSUM_OFFSET]!,
     };
     return { members, gsoType: vnet.gsoType, gsoSize: vnet.gsoSize, range: rangeOf(vnet, packet) };

@@ -7,6 +7,7 @@ import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '../../src/packet/ba
 import { ACK, get16, headersOf, type IpShape, PLAIN, PSH, put16, TCP, UDP, writeIpPacket } from './ip-packet.ts';
 import { between, damage, randomOptions, randomPayload, randomShape, SLACK } from './packet-shapes.ts';
 import type { Random } from './random.ts';
+import { OVERLAY, vxlanPacket } from './vxlan-packet.ts';
 
 /** The memory of a batch: a slab and descriptors. */
 export interface RunSpace {
@@ -156,7 +157,8 @@ export function writeRuns(random: Random, space: RunSpace): number {
   const state = Array.from({ length: flows }, (_, i) => {
     const flow = randomFlow(random);
     if (flows > 20) flow.sourcePort = i;
-    return { flow, unit: randomUnit(random, many) };
+    const vxlan = random.chance(0.3) ? { outer: randomOuter(random), identifier: random.below(2) } : undefined;
+    return { flow, unit: randomUnit(random, many), vxlan, summed: random.chance(0.5) };
   });
   // a long undisturbed transfer, which fills groups
   const steady = many && random.chance(0.5);
@@ -165,7 +167,7 @@ export function writeRuns(random: Random, space: RunSpace): number {
   let at = random.below(20);
   for (let i = 0; i < count; i++) {
     if (random.chance(0.25)) current = flows > 20 ? (current + 1) % flows : random.below(flows);
-    const { flow, unit } = state[current]!;
+    const { flow, unit, vxlan, summed } = state[current]!;
     const wanted = nextLength(random, unit, steady);
     const length = at + wanted < SPACE - 40_000 ? wanted : 1;
     flow.payload = randomPayload(random, length);
@@ -173,9 +175,19 @@ export function writeRuns(random: Random, space: RunSpace): number {
     let shape: Mutable<IpShape> = { ...flow };
     if (random.chance(errors)) changeOne(random, shape);
     else if (random.chance(errors / 10)) shape = { ...randomShape(random), payload: flow.payload };
-    let bytes = writeIpPacket(slab, at, shape);
+    let bytes: number;
+    if (vxlan === undefined || shape.payload.length > 30_000) bytes = writeIpPacket(slab, at, shape);
+    else {
+      const outer = { ...vxlan.outer };
+      if (random.chance(errors / 2)) changeOne(random, outer);
+      if (outer.version === 6) Object.assign(outer, { ipOptions: PLAIN.ipOptions });
+      const packet = vxlanPacket({ ...vxlan, outer: { ...outer, protocol: UDP } }, shape, summed);
+      slab.set(packet, at);
+      bytes = packet.length;
+      vxlan.outer.id = (vxlan.outer.id + 1) & 0xffff;
+    }
     slab.fill(0, at + bytes, at + bytes + SLACK);
-    if (random.chance(errors / 10)) makeZeroSum(random, slab, at, shape);
+    if (vxlan === undefined && random.chance(errors / 10)) makeZeroSum(random, slab, at, shape);
     if (random.chance(errors / 4)) bytes = damage(random, slab, at, bytes);
     desc[i * PACKET_STRIDE + PACKET_OFFSET] = at;
     desc[i * PACKET_STRIDE + PACKET_LENGTH] = bytes;
@@ -187,6 +199,11 @@ export function writeRuns(random: Random, space: RunSpace): number {
     }
   }
   return count;
+}
+
+function randomOuter(random: Random): Mutable<IpShape> {
+  const ends = { destination: 1, sourcePort: 50_000, destinationPort: random.chance(0.95) ? OVERLAY.port : 4788 };
+  return { ...randomFlow(random), ...ends, version: 4, protocol: UDP };
 }
 
 function randomUnit(random: Random, many: boolean): number {

@@ -6,7 +6,7 @@ import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { MAX_SEGMENTS } from '../../src/packet/segments.ts';
 import { headersOf, type IpShape, PLAIN, PSH, put16, TCP, UDP, writeIpPacket } from './ip-packet.ts';
 import { type Random, seeded } from './random.ts';
-import { GSO, type Vnet, vnetOf, writeVnet } from './super-packet.ts';
+import { GSO, tunnelPacket, type Vnet, vnetOf, writeVnet } from './super-packet.ts';
 
 /** Bytes that a slab needs behind the largest packet made here. */
 export const SLACK = 512;
@@ -157,6 +157,7 @@ function falsifyVnet(random: Random, vnet: Vnet): Vnet {
 export function writeRange(random: Random, slab: Uint8Array, at: number, most = 64): number {
   const packet = at + VNET_HEADER_SIZE;
   let shape = randomShape(random);
+  if (random.chance(0.2)) return writeTunnel(random, slab, at, shape, most);
   // the maximum number of pieces, or one more
   const tiny = random.chance(0.001) ? between(random, 1, 3) : 0;
   if (tiny > 0) shape = { ...shape, payload: randomPayload(random, MAX_SEGMENTS * tiny + between(random, -1, 1)) };
@@ -176,6 +177,24 @@ export function writeRange(random: Random, slab: Uint8Array, at: number, most = 
   writeVnet(slab, at, random.chance(0.12) ? falsifyVnet(random, vnet) : vnet);
   if (random.chance(0.15)) length = damage(random, slab, packet, length);
   return random.chance(0.01) ? random.below(VNET_HEADER_SIZE + 1) : VNET_HEADER_SIZE + length;
+}
+
+/** Writes a super-packet in a UDP tunnel, sometimes damaged. */
+function writeTunnel(random: Random, slab: Uint8Array, at: number, shape: IpShape, most: number): number {
+  const outer: IpShape = { ...randomShape(random), protocol: UDP, tcpOptions: PLAIN.tcpOptions };
+  const known = shape.protocol === TCP || shape.protocol === UDP;
+  const before = randomPayload(random, random.chance(0.8) ? random.pick([22, 8, 38]) : random.below(60));
+  const inner = { ...shape, ...(known ? {} : { protocol: TCP }) };
+  const room = LARGEST - headersOf(outer) - before.length - headersOf(inner);
+  const payload = inner.payload.subarray(0, room);
+  const unit = randomUnit(random, payload.length, most);
+  const { vnet, packet } = tunnelPacket(outer, before, { ...inner, payload }, unit, random.chance(0.5));
+  writeVnet(slab, at, random.chance(0.2) ? falsifyVnet(random, vnet) : vnet);
+  slab.set(packet, at + VNET_HEADER_SIZE);
+  let { length } = packet;
+  slab.fill(0, at + VNET_HEADER_SIZE + length, at + VNET_HEADER_SIZE + length + SLACK);
+  if (random.chance(0.15)) length = damage(random, slab, at + VNET_HEADER_SIZE, length);
+  return VNET_HEADER_SIZE + length;
 }
 
 const NO_OFFLOAD: Vnet = { flags: 0, gsoType: GSO.none, headerLength: 0, gsoSize: 0, csumStart: 0, csumOffset: 0 };

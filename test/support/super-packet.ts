@@ -5,7 +5,7 @@
 import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { SplitPlan } from '../../src/packet/segments.ts';
 import { writeSegment } from '../../src/packet/split.ts';
-import { headersOf, type IpShape, ipPacket, PLAIN, TCP } from './ip-packet.ts';
+import { headersOf, type IpShape, ipPacket, PLAIN, TCP, UDP } from './ip-packet.ts';
 
 /** struct virtio_net_hdr (linux/virtio_net.h). */
 export interface Vnet {
@@ -18,7 +18,8 @@ export interface Vnet {
 }
 
 export const NEEDS_CSUM = 1;
-export const GSO = { none: 0, tcp4: 1, udp: 3, tcp6: 4, udpL4: 5, ecn: 0x80 } as const;
+export const TUNNEL_CSUM = 8;
+export const GSO = { none: 0, tcp4: 1, udp: 3, tcp6: 4, udpL4: 5, tunnel4: 0x20, tunnel6: 0x40, ecn: 0x80 } as const;
 
 export function writeVnet(to: Uint8Array, at: number, vnet: Vnet): void {
   const view = new DataView(to.buffer, to.byteOffset + at, VNET_HEADER_SIZE);
@@ -48,6 +49,36 @@ export function vnetOf(shape: IpShape, gsoSize: number): Vnet {
 export function superPacket(change: Partial<IpShape>, gsoSize: number, vnet: Partial<Vnet> = {}): Uint8Array {
   const shape: IpShape = { ...PLAIN, sum: 'partial', ...change };
   return rangeOf({ ...vnetOf(shape, gsoSize), ...vnet }, ipPacket(shape));
+}
+
+/**
+ * Returns a range with a super-packet inside a UDP tunnel, as native/tun.c leaves it: headerLength
+ * is the offset of the inner IP header.
+ * @param before what lies between the UDP header and the inner packet
+ * @param summed whether the UDP header of the tunnel has a checksum
+ */
+export function tunnelPacket(
+  outer: Partial<IpShape>,
+  before: Uint8Array,
+  inner: Partial<IpShape>,
+  gsoSize: number,
+  summed: boolean,
+): { readonly vnet: Vnet; readonly packet: Uint8Array } {
+  const shape: IpShape = { ...PLAIN, sum: 'partial', ...inner };
+  const payload = Uint8Array.of(...before, ...ipPacket(shape));
+  const packet = ipPacket({ ...outer, protocol: UDP, payload, sum: summed ? 'partial' : 0 });
+  const at = packet.length - payload.length + before.length;
+  const vnet = vnetOf(shape, gsoSize);
+  return {
+    vnet: {
+      ...vnet,
+      flags: NEEDS_CSUM | (summed ? TUNNEL_CSUM : 0),
+      gsoType: vnet.gsoType | (packet[0]! >> 4 === 4 ? GSO.tunnel4 : GSO.tunnel6),
+      headerLength: at,
+      csumStart: at + vnet.csumStart,
+    },
+    packet,
+  };
 }
 
 export function rangeOf(vnet: Partial<Vnet>, packet: Uint8Array): Uint8Array {

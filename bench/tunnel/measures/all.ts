@@ -6,6 +6,7 @@ import { handshakes } from './handshakes.ts';
 import { latency } from './latency.ts';
 import { manyPeers } from './many-peers.ts';
 import { oneEndReceiving, oneEndSending } from './one-end.ts';
+import { overlay } from './overlay.ts';
 import { packets } from './packets.ts';
 import { distance, loss, lossBbr } from './paths.ts';
 import { stream } from './stream.ts';
@@ -22,6 +23,7 @@ export const MEASURES: readonly Measure[] = [
   oneEndReceiving,
   latency,
   transactions,
+  overlay,
   distance,
   loss,
   lossBbr,

@@ -21,7 +21,7 @@ import { type Command, UsageError } from '../terminal.ts';
 
 /** Size in bytes of a packet in the short benchmark of the AEAD providers (native/aead.c). */
 const PACKET = 1424;
-const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro', 'steer'] } as const;
+const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso', 'udptnl'], udp: ['gso', 'gro', 'steer'] } as const;
 const AVOIDED = { gso: 'not used: gso', usoWrite: 'not used: uso, written' } as const;
 /** With a smaller buffer, bursts from a fast sender are lost while this program is busy. */
 const GOOD_BUFFER = 1 << 20;
@@ -144,6 +144,8 @@ export function advice(found: Findings): string[] {
     hints.push('no AEAD provider passes its self-test: the tunnel will be slow (--backend=pure). Please report this');
   if ('value' in found.tunOffloads && !found.tunOffloads.value.includes('uso'))
     hints.push('UDP super-packets at the TUN need Linux 6.2 or newer');
+  if ('value' in found.tunOffloads && !found.tunOffloads.value.includes('udptnl'))
+    hints.push('super-packets of VXLAN and Geneve at the TUN need Linux 6.17 or newer');
   if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gso'))
     hints.push('UDP_SEGMENT needs Linux 4.18 or newer');
   if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gro'))

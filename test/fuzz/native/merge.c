@@ -42,7 +42,9 @@ static void check_group(struct merged *m, const int32_t *group, int allowed) {
   size_t length = WG_VNET_HEADER_SIZE, skip = 0, whole = WG_VNET_HEADER_SIZE + (size_t)group[WG_GROUP_LENGTH];
   uint8_t *range = exactly(whole);
   int members = 0, last = -1;
-  wg_group_header(group, range);
+  uint8_t vnet[WG_VNET_TUNNEL_SIZE];
+  wg_group_header(group, vnet);
+  memcpy(range, vnet, WG_VNET_HEADER_SIZE);
   for (int i = group[WG_GROUP_FIRST]; i >= 0; last = i, i = m->next[i]) {
     uint32_t size;
     must(i < m->before.count && i > last && !m->seen[i], "a packet is in one group, in order");
@@ -114,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   m.next = exactly(count * sizeof *m.next);
   m.seen = calloc(count + 1, sizeof *m.seen);
   must(m.seen != NULL, "out of memory");
-  m.count = wg_merge(m.after.slab, m.after.length, m.after.desc, m.after.count, allowed, m.groups, m.next);
+  m.count = wg_merge(m.after.slab, m.after.length, m.after.desc, m.after.count, allowed, NULL, m.groups, m.next);
   must(m.count >= 0 && m.count <= m.before.count, "there are no more groups than packets");
   int apart = !overlap(&m.before);
   for (int g = 0; apart && g < m.count; g++) check_group(&m, m.groups + g * WG_GROUP_STRIDE, allowed);

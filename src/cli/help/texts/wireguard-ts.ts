@@ -8,6 +8,7 @@ export const AEADS = ['ipsec-mb', 'openssl-parts', 'openssl'] as const;
 const WITHOUT: Readonly<Record<OffloadSwitch, string>> = {
   tso: 'Do not use TCP super-packets at the TUN device.',
   uso: 'Do not use UDP super-packets at the TUN device.',
+  udptnl: 'Do not use super-packets in UDP tunnels (VXLAN, Geneve) at the TUN device.',
   gso: 'Do not send many datagrams with one call (UDP_SEGMENT).',
   gro: 'Do not receive many datagrams with one call (UDP_GRO).',
   steer: 'Do not use separate sockets for handshakes.',
