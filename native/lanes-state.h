@@ -3,6 +3,7 @@
 #define WG_LANES_STATE_H
 #include "lanes.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* WG_PARTS: the most parts of a batch. WG_PART_BYTES: the smallest part, which takes some 30 us. */
 enum { WG_PARTS = 64, WG_PART_BYTES = 64 * 1024 };
@@ -38,6 +39,7 @@ struct wg_lanes {
   int started, sleeping, waiting, closing, watching, references;
   int turn; /* the queue whose parts the next lane takes first */
   int event;
+  atomic_uint posted; /* batches that were ever lent */
   struct wg_worker workers[];
 };
 

@@ -1,6 +1,7 @@
 /* The threads of lanes, lending and waiting: see lanes.h. */
 #define _GNU_SOURCE
 #include "lanes-state.h"
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STACK = 512 * 1024 };
+enum { STACK = 512 * 1024, AWAKE = 100000 };
 
 static uint64_t nanoseconds(clockid_t clock) {
   struct timespec t;
@@ -16,17 +17,37 @@ static uint64_t nanoseconds(clockid_t clock) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Waits awake for AWAKE nanoseconds until a counter changes, and lets other threads run in between.
+ * Returns whether it changed. A thread that sleeps is woken late, and often on the core of the
+ * thread that woke it. */
+static int stay_awake(atomic_uint *counter, unsigned seen) {
+  for (uint64_t end = nanoseconds(CLOCK_MONOTONIC) + AWAKE; nanoseconds(CLOCK_MONOTONIC) < end;) {
+    if (atomic_load(counter) != seen) return 1;
+    sched_yield();
+  }
+  return atomic_load(counter) != seen;
+}
+
 static void *work(void *argument) {
   struct wg_worker *self = argument;
   struct wg_lanes *l = self->lanes;
   pthread_mutex_lock(&l->lock);
   for (;;) {
+    /* after each step: under load there is always another one */
     uint64_t from = nanoseconds(CLOCK_MONOTONIC), used = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     while (wg_lanes_step(l, &self->lane)) {
+      uint64_t now = nanoseconds(CLOCK_MONOTONIC), spent = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+      self->elapsed += now - from;
+      self->processor += spent - used;
+      from = now;
+      used = spent;
     }
-    self->elapsed += nanoseconds(CLOCK_MONOTONIC) - from;
-    self->processor += nanoseconds(CLOCK_THREAD_CPUTIME_ID) - used;
     if (l->closing) break;
+    unsigned seen = atomic_load(&l->posted);
+    pthread_mutex_unlock(&l->lock);
+    int is_new = stay_awake(&l->posted, seen);
+    pthread_mutex_lock(&l->lock);
+    if (is_new || l->closing || atomic_load(&l->posted) != seen) continue;
     l->sleeping++;
     pthread_cond_wait(&l->wake, &l->lock);
     l->sleeping--;
@@ -122,6 +143,7 @@ int wg_lanes_lend(struct wg_lanes *l, int queue, const struct wg_work *work) {
     b->work = *work;
     wg_lanes_cut(b, queue);
     q->end++;
+    atomic_fetch_add(&l->posted, 1);
     int idle = b->parts > 1 ? b->parts : 1;
     if (idle > l->sleeping) idle = l->sleeping;
     for (; idle > 0; idle--) pthread_cond_signal(&l->wake);

@@ -41,6 +41,8 @@ export class Pipeline {
   readonly #shareAlways: boolean;
   readonly #choice = new ThreadChoice();
   readonly #times = new Float64Array(3);
+  /** Read from the TUN and the sockets. */
+  #bytes = 0;
   readonly #packets = new Slabs<PacketBatch>(() => makePacketBatch(TUN_BYTES, TUN_PACKETS), MOST_SLABS);
   readonly #datagrams = new Slabs<DatagramBatch>(() => makeDatagramBatch(RECEIVE_BYTES, RECEIVE_MESSAGES), MOST_SLABS);
   readonly #sealing: Sealed[] = [];
@@ -74,7 +76,7 @@ export class Pipeline {
     this.#collect(now);
     if (waited === undefined || !this.#choice.isDue(now)) return;
     lanes.times(this.#times);
-    this.#choice.look(now, { waited, own: this.#times[0]!, others: this.#times[1]! });
+    this.#choice.look(now, { waited, own: this.#times[0]!, others: this.#times[1]!, bytes: this.#bytes });
     if (now - this.#lastLent > SHRINK_MS) this.#shrink();
   }
 
@@ -123,7 +125,8 @@ export class Pipeline {
 
   /** Passes packets from the TUN to the engine. */
   send(batch: PacketBatch, now: number): void {
-    const isLater = this.#sealing.length > 0 || this.#isWorth(batch.desc, PACKET_STRIDE, batch.count);
+    const isWorth = this.#isWorth(batch.desc, PACKET_STRIDE, batch.count);
+    const isLater = this.#sealing.length > 0 || isWorth;
     const before = this.#sealing.at(-1);
     for (let taken = 0; taken < batch.count; ) {
       taken = this.#engine.send(batch, taken, now, isLater);
@@ -156,7 +159,8 @@ export class Pipeline {
 
   /** Passes received datagrams to the engine. */
   receive(batch: DatagramBatch, now: number): void {
-    if (this.#opening.length > 0 || this.#isWorth(batch.desc, DATAGRAM_STRIDE, batch.count)) {
+    const isWorth = this.#isWorth(batch.desc, DATAGRAM_STRIDE, batch.count);
+    if (this.#opening.length > 0 || isWorth) {
       if (datagramsIn(batch) <= MAX_DELIVERIES) {
         this.#open(batch, now);
         return;
@@ -196,12 +200,16 @@ export class Pipeline {
     return this.#lanes !== undefined && (this.#shareAlways || this.#choice.isSharing);
   }
 
-  /** Reports whether to lend a batch with these descriptors, in which the length comes second. */
+  /**
+   * Counts the bytes of a batch, by descriptors in which the length comes second, and reports
+   * whether to lend it.
+   */
   #isWorth(desc: Int32Array, stride: number, count: number): boolean {
-    if (!this.#isSharing || this.#shareAlways) return this.#isSharing;
+    if (!this.#lanes) return false;
     let bytes = 0;
     for (let at = 1; at < count * stride; at += stride) bytes += desc[at]!;
-    return bytes >= WORTH;
+    this.#bytes += bytes;
+    return this.#shareAlways || (bytes >= WORTH && this.#choice.isSharing);
   }
 
   /** Lends datagrams to be opened. */

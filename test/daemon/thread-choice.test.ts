@@ -1,30 +1,44 @@
-/** When a device shares its work with other threads. */
+/** When a device shares its work with other threads, on machines that are told to the choice. */
 import { expect, test } from 'vitest';
 import { ThreadChoice } from '../../src/daemon/thread-choice.ts';
 
 const WINDOW = 20;
 
-/** A choice that sees windows of 20 ms, each given as parts of it. */
-class Windows {
-  readonly choice = new ThreadChoice();
-  #now = 1000;
-  readonly #use = { waited: 0, own: 0, others: 0 };
+/** What a machine does in a window, in parts of it; bytes in any unit. */
+interface Machine {
+  /** For which part the event loop did not wait, and its processor time. */
+  readonly busy: number;
+  readonly own: number;
+  readonly others: number;
+  readonly bytes: number;
+}
 
-  constructor() {
+/** A choice on a machine that behaves in one way with one thread, and in another one with all. */
+class World {
+  readonly choice = new ThreadChoice();
+  one: Machine;
+  all: Machine;
+  /** How long it shared, of what passed since the last call of run(). */
+  shared = 0;
+  #now = 1000;
+  readonly #use = { waited: 0, own: 0, others: 0, bytes: 0 };
+
+  constructor(one: Partial<Machine> = {}, all: Partial<Machine> = {}) {
+    this.one = { busy: 1, own: 1, others: 0, bytes: 100, ...one };
+    this.all = { busy: 1, own: 0.8, others: 0.7, bytes: 140, ...all };
     this.choice.look(this.#now, this.#use);
   }
 
-  /**
-   * @param busy part of the time for which the event loop did not wait
-   * @param own processor time of the device's thread
-   * @param others processor time of the other threads
-   */
-  pass(count: number, busy: number, own = busy, others = 0): boolean {
-    for (let i = 0; i < count; i++) {
+  run(milliseconds: number): boolean {
+    this.shared = 0;
+    for (let passed = 0; passed < milliseconds; passed += WINDOW) {
+      const { busy, own, others, bytes } = this.choice.isSharing ? this.all : this.one;
+      if (this.choice.isSharing) this.shared += WINDOW;
       this.#now += WINDOW;
       this.#use.waited += (1 - busy) * WINDOW;
       this.#use.own += own * WINDOW;
       this.#use.others += others * WINDOW;
+      this.#use.bytes += bytes * WINDOW;
       expect(this.choice.isDue(this.#now)).toBe(true);
       this.choice.look(this.#now, this.#use);
     }
@@ -39,58 +53,63 @@ class Windows {
   }
 }
 
-test('shares once traffic has filled a core for two windows', () => {
-  const windows = new Windows();
-  expect(windows.pass(20, 0.85)).toBe(false);
-  expect(windows.pass(1, 0.95)).toBe(false);
-  expect(windows.pass(1, 0.95)).toBe(true);
-  expect(windows.choice.begun).toBe(1);
+test('shares soon where it brings something, and nearly all the time', () => {
+  const world = new World();
+  expect(world.run(80)).toBe(false);
+  expect(world.run(40)).toBe(true);
+  world.run(60_000);
+  expect(world.choice.isSharing).toBe(true);
+  expect(world.choice.begun).toBe(1);
+  expect(world.shared).toBeGreaterThan(0.97 * 60_000);
 });
 
-test('does not share where its thread waits for a processor: no core is idle', () => {
-  const windows = new Windows();
-  expect(windows.pass(100, 1, 0.9)).toBe(false);
-  expect(windows.pass(100, 1, 0.5)).toBe(false);
+test('tries less and less often where it brings nothing', () => {
+  const world = new World({}, { bytes: 102 });
+  world.run(1000);
+  expect(world.shared).toBeGreaterThan(0);
+  expect(world.shared).toBeLessThan(400);
+  world.run(600_000);
+  expect(world.shared).toBeLessThan(0.005 * 600_000);
+  expect(world.shared).toBeGreaterThan(0);
+  expect(world.choice.begun).toBe(0);
 });
 
-test('goes on while all threads together use more than a core, and rests below', () => {
-  const windows = new Windows();
-  windows.pass(2, 1);
-  expect(windows.pass(100, 1, 0.8, 0.7)).toBe(true);
-  // less than one core, but not yet little
-  expect(windows.pass(10, 0.6, 0.5, 0.4)).toBe(true);
-  expect(windows.pass(1, 0.5, 0.4, 0.3)).toBe(false);
-  // it was of use, so it may begin again at once
-  expect(windows.pass(2, 1)).toBe(true);
-});
-
-test('stops where there is no second core after all, and waits longer each time', () => {
-  const windows = new Windows();
-  const pauses: number[] = [];
-  for (let i = 0; i < 9; i++) {
-    let passed = 0;
-    while (!windows.pass(1, 1)) passed++;
-    pauses.push(passed * WINDOW);
-    expect(windows.pass(1, 1, 0.6, 0.45)).toBe(false);
+test('does not even try while traffic leaves the core some rest, or another thread wants it', () => {
+  for (const one of [{ busy: 0.85, own: 0.85 }, { own: 0.9 }, { own: 0.5 }]) {
+    const world = new World(one);
+    world.run(10_000);
+    expect(world.shared).toBe(0);
   }
-  expect(pauses[1]).toBeGreaterThanOrEqual(480);
-  expect(pauses[2]).toBeGreaterThanOrEqual(960);
-  expect(pauses[8]).toBeLessThanOrEqual(30_040);
-  expect(pauses).toEqual([...pauses].sort((a, b) => a - b));
-  // once it is of use, the next attempt is soon again
-  while (!windows.pass(1, 1));
-  windows.pass(5, 1, 0.8, 0.7);
-  windows.pass(1, 1, 0.6, 0.4);
-  let passed = 0;
-  while (!windows.pass(1, 1)) passed++;
-  expect(passed * WINDOW).toBeLessThan(600);
+});
+
+test('ends when traffic falls, and begins again at once when it is back', () => {
+  const world = new World();
+  world.run(1000);
+  world.all = { busy: 0.5, own: 0.4, others: 0.3, bytes: 60 };
+  world.one = { busy: 0.7, own: 0.7, others: 0, bytes: 60 };
+  expect(world.run(40)).toBe(false);
+  expect(world.run(5000)).toBe(false);
+  world.one = { busy: 1, own: 1, others: 0, bytes: 100 };
+  world.all = { busy: 1, own: 0.8, others: 0.7, bytes: 140 };
+  expect(world.run(120)).toBe(true);
+});
+
+test('ends some time after another program took the second core', () => {
+  const world = new World();
+  world.run(5000);
+  world.all = { busy: 1, own: 0.5, others: 0.5, bytes: 95 };
+  world.run(35_000);
+  expect(world.choice.isSharing).toBe(false);
+  // and comes back when the core is free again
+  world.all = { busy: 1, own: 0.8, others: 0.7, bytes: 140 };
+  world.run(60_000);
+  expect(world.choice.isSharing).toBe(true);
 });
 
 test('a silence ends it', () => {
-  const windows = new Windows();
-  windows.pass(2, 1);
-  windows.rest(1000);
-  expect(windows.choice.isSharing).toBe(false);
-  // and is no measurement
-  expect(windows.pass(1, 1)).toBe(false);
+  const world = new World();
+  world.run(200);
+  expect(world.choice.isSharing).toBe(true);
+  world.rest(1000);
+  expect(world.choice.isSharing).toBe(false);
 });
