@@ -7,14 +7,15 @@ const GROUP = { '/proc/self/cgroup': '0::/a/b\n' };
 
 test('by the cores that it may use', () => {
   expect(limitIn({}, 1)).toBe(0);
-  expect(limitIn({}, 2)).toBeGreaterThan(0);
+  expect(limitIn({}, 3)).toBe(0);
+  expect(limitIn({}, 4)).toBeGreaterThan(0);
 });
 
 test.each([
-  ['/sys/fs/cgroup/a/b/cpu.max', '150000 100000\n', false],
-  ['/sys/fs/cgroup/a/cpu.max', '150000 100000\n', false],
+  ['/sys/fs/cgroup/a/b/cpu.max', '350000 100000\n', false],
+  ['/sys/fs/cgroup/a/cpu.max', '350000 100000\n', false],
   ['/sys/fs/cgroup/cpu.max', '10000 100000\n', false],
-  ['/sys/fs/cgroup/a/b/cpu.max', '200000 100000\n', true],
+  ['/sys/fs/cgroup/a/b/cpu.max', '400000 100000\n', true],
   ['/sys/fs/cgroup/a/b/cpu.max', 'max 100000\n', true],
   ['/sys/fs/cgroup/a/b/cpu.max', '', true],
   ['/sys/fs/cgroup/c/cpu.max', '1000 100000\n', true],
@@ -23,7 +24,7 @@ test.each([
 });
 
 test.each([
-  ['50000\n', false],
+  ['350000\n', false],
   ['-1\n', true],
   ['400000\n', true],
 ])('by the quota of version 1: %o', (quota, may) => {

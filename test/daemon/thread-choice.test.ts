@@ -1,4 +1,4 @@
-/** When a device shares its work with other threads, on machines that are told to the choice. */
+/** When a device shares its work with other threads, on simulated machines. */
 import { expect, test } from 'vitest';
 import { ThreadChoice } from '../../src/daemon/thread-choice.ts';
 
