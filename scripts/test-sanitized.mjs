@@ -39,6 +39,7 @@ const LEFT_OUT = [
   'test/fuzz/native-targets.test.ts',
   'test/fuzz/parsers.test.ts',
   'test/fuzz/round-trips.test.ts',
+  'test/io/lanes-threads.test.ts',
   'test/io/logind.test.ts',
 ];
 /**

@@ -67,9 +67,8 @@ export class DeviceLoop {
     this.#retry = new PortRetry({ sockets: this.#sockets, log, now, onDue });
     const { state, udp } = options.taken ?? {};
     const counters = state?.counters ?? {};
-    const [tun, sockets, guard] = [this.#tun, this.#sockets, this.#guard];
-    const { losses } = this.#pump;
-    this.#counters = new LoopCounters({ tun, sockets, guard, losses, threads: () => this.#pump.threads }, counters);
+    const [tun, sockets, guard, pump] = [this.#tun, this.#sockets, this.#guard, this.#pump];
+    this.#counters = new LoopCounters({ tun, sockets, guard, pump }, counters);
     if (state) sockets.adopt(udp, state.port, state.mark, unprefixed('udp', counters));
   }
 
@@ -236,6 +235,7 @@ export class DeviceLoop {
     if (this.#closed || this.#isFrozen) return;
     const status = this.#tun.status();
     if (!status) return void this.#gone();
+    this.#pump.shrink();
     this.#engine.mtu = status.mtu;
     this.#place.report(status.isHidden === true);
     if (status.up === this.#engine.running) return;

@@ -171,6 +171,11 @@ export class DevicePump {
     this.#pipeline.settle(this.#guard.now());
   }
 
+  /** Gives memory back that traffic needed, once it has ended. */
+  shrink(): void {
+    this.#pipeline.shrink(this.#guard.now());
+  }
+
   /** Ends the other threads. */
   close(): void {
     this.#pipeline.close();

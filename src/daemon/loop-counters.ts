@@ -9,9 +9,7 @@ interface Counted {
   readonly tun: Tun;
   readonly sockets: DeviceSockets;
   readonly guard: SessionGuard;
-  readonly losses: Losses;
-  /** How many threads share the work of the device: at most, at the moment. */
-  readonly threads: () => ThreadCount;
+  readonly pump: { readonly losses: Losses; readonly threads: ThreadCount };
 }
 
 export class LoopCounters {
@@ -24,16 +22,16 @@ export class LoopCounters {
     this.#counted = counted;
     this.#tunBefore = unprefixed('tun', before);
     this.#forgottenBefore = unprefixed('forgotten', before);
-    counted.losses.sendErrors = before['sendErrors'] ?? 0;
-    counted.losses.tunDropped = before['tunDropped'] ?? 0;
+    counted.pump.losses.sendErrors = before['sendErrors'] ?? 0;
+    counted.pump.losses.tunDropped = before['tunDropped'] ?? 0;
   }
 
   /** Returns all by name. Those of the parts have a prefix. */
   read(): Record<string, number> {
-    const { tun, sockets, guard, losses, threads } = this.#counted;
+    const { tun, sockets, guard, pump } = this.#counted;
     return {
-      ...losses,
-      ...prefixed('threads', { ...threads() }),
+      ...pump.losses,
+      ...prefixed('threads', { ...pump.threads }),
       ...prefixed('forgotten', sumOf(this.#forgottenBefore, guard.counters())),
       ...prefixed('udp', sockets.counters()),
       ...prefixed('tun', sumOf(this.#tunBefore, tun.counters())),

@@ -3,6 +3,7 @@
  * queue returns its batches in their order. Without lanes, or without a reason to share, every
  * batch is done at once, in this thread.
  */
+import { collectSoon } from '../crypto/node/collect.ts';
 import type { Lanes } from '../io/lanes.ts';
 import type { Tun, Udp } from '../io/ports.ts';
 import {
@@ -77,7 +78,6 @@ export class Pipeline {
     if (waited === undefined || !this.#choice.isDue(now)) return;
     lanes.times(this.#times);
     this.#choice.look(now, { waited, own: this.#times[0]!, others: this.#times[1]!, bytes: this.#bytes });
-    if (now - this.#lastLent > SHRINK_MS) this.#shrink();
   }
 
   /** Ends a turn: helps, and asks for a call when what others open is ready. */
@@ -93,6 +93,17 @@ export class Pipeline {
   /** Waits for everything that is lent. */
   settle(now: number): void {
     while (!this.isEmpty) this.#wait(now);
+  }
+
+  /** Frees the extra slabs, once they have not been used for long. Call it now and then. */
+  shrink(now: number): void {
+    if (now - this.#lastLent < SHRINK_MS || !this.isEmpty) return;
+    this.#lastLent = Number.POSITIVE_INFINITY;
+    this.#packets.shrink();
+    this.#datagrams.shrink();
+    this.#incoming.length = 0;
+    this.#engine.device.output.shrink();
+    collectSoon();
   }
 
   /** Whether nothing is lent. */
@@ -281,14 +292,5 @@ export class Pipeline {
       output.deliveriesBack(deliveries);
       if (datagrams) this.#datagrams.back(datagrams);
     }
-  }
-
-  /** Frees the extra slabs, which were used long ago. */
-  #shrink(): void {
-    this.#lastLent = Number.POSITIVE_INFINITY;
-    this.#packets.shrink();
-    this.#datagrams.shrink();
-    this.#incoming.length = 0;
-    this.#engine.device.output.shrink();
   }
 }
