@@ -5,8 +5,6 @@
  *
  * @module-tag slow
  */
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Family } from '../../src/base/family.ts';
 import { printed } from './command.ts';
@@ -14,6 +12,7 @@ import { PROGRAM, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
 import { Lab } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
+import { kernelWithout } from './old-kernel.ts';
 import { endpoint, type Host, INNER_A, INNER_B, PORT_A, PORT_B, tunnelPair } from './pair.ts';
 import { iperf, mustPing, transfer } from './traffic.ts';
 import { errnoOf, uapi, valuesOf } from './uapi.ts';
@@ -127,41 +126,15 @@ describeWith([...NETWORK, 'iperf3'], `a path MTU of ${NARROW} under a tunnel MTU
   });
 });
 
-/**
- * An ioctl like that of Linux 6.1: it refuses TUNSETOFFLOAD with a bit for USO, and so the whole
- * set.
- */
-const OLD_KERNEL = `
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <sys/ioctl.h>
-#include <linux/if_tun.h>
-#include <unistd.h>
-int ioctl(int fd, unsigned long request, ...) {
-  static int (*real)(int, unsigned long, ...);
-  va_list list;
-  va_start(list, request);
-  unsigned long argument = va_arg(list, unsigned long);
-  va_end(list);
-  if (!real) real = (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
-  if (request == TUNSETOFFLOAD && (argument & 0x60)) {
-    write(2, "no USO in here\\n", 15);
-    errno = EINVAL;
-    return -1;
-  }
-  return real(fd, request, argument);
-}
-`;
+/** TUN_F_USO4 and TUN_F_USO6, of Linux 6.2. */
+const USO = 0x60;
 
 describeWith([...NETWORK, 'cc', 'iperf3'], `a kernel without USO (${PROGRAM})`, () => {
   it('TCP and UDP flow both ways, and TCP is still merged', async () => {
     const lab = new Lab();
     try {
-      const library = join(lab.directory, 'old-kernel.so');
-      execFileSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', library, '-ldl'], { input: OLD_KERNEL });
-      const { a, b } = await tunnelPair({ lab, startA: { env: { LD_PRELOAD: library } } });
+      const env = { LD_PRELOAD: kernelWithout(lab, USO, 'no USO in here') };
+      const { a, b } = await tunnelPair({ lab, startA: { env } });
       await printed(a.device.process!, 'no USO in here');
       for (const inner of [4, 6] as const) {
         const forth = await transfer(a.namespace, b.namespace, INNER_B[inner], BYTES);

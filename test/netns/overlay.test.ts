@@ -4,15 +4,15 @@
  *
  * @module-tag slow
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { release } from 'node:os';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { HANG_MS } from '../support/patience.ts';
 import { printed, until } from './command.ts';
 import { PROGRAM, type StartOptions } from './device.ts';
 import { Lab } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
+import { kernelWithout } from './old-kernel.ts';
 import { type Host, INNER_A, INNER_B, tunnelPair } from './pair.ts';
 import { iperf, listenUdp, mustPing, sendUdp, transfer } from './traffic.ts';
 import { uapi } from './uapi.ts';
@@ -30,30 +30,8 @@ const OVERLAYS = [
   ['Geneve with checksums', 'type geneve id 1 udpcsum', 4],
 ] as const;
 
-/** An ioctl like that of Linux 6.16: it refuses TUNSETOFFLOAD with a bit for UDP tunnels. */
-const OLD_KERNEL = `
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <sys/ioctl.h>
-#include <linux/if_tun.h>
-#include <unistd.h>
-int ioctl(int fd, unsigned long request, ...) {
-  static int (*real)(int, unsigned long, ...);
-  va_list list;
-  va_start(list, request);
-  unsigned long argument = va_arg(list, unsigned long);
-  va_end(list);
-  if (!real) real = (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
-  if (request == TUNSETOFFLOAD && (argument & 0x180)) {
-    write(2, "no UDP tunnels in here\\n", 23);
-    errno = EINVAL;
-    return -1;
-  }
-  return real(fd, request, argument);
-}
-`;
+/** TUN_F_UDP_TUNNEL_GSO and TUN_F_UDP_TUNNEL_GSO_CSUM, of Linux 6.17. */
+const UDP_TUNNELS = 0x180;
 
 /** Reports whether the kernel has a kind of device: not every kernel has Geneve. */
 function isInKernel(kind: string): boolean {
@@ -115,13 +93,11 @@ describeWith([...NETWORK, 'cc', 'iperf3'], `overlay networks (${PROGRAM})`, () =
       it(`${name}${way === '' ? '' : `, ${way}`}`, async () => {
         const lab = new Lab();
         try {
-          let start: StartOptions = way.startsWith('--') ? { args: [way] } : {};
-          if (way.startsWith('with')) {
-            const library = join(lab.directory, 'old-kernel.so');
-            execFileSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', library, '-ldl'], { input: OLD_KERNEL });
-            start = { env: { LD_PRELOAD: library } };
-          }
-          await carries(lab, overlay, outer, start);
+          const isOld = way.startsWith('with');
+          await carries(lab, overlay, outer, {
+            ...(way.startsWith('--') && { args: [way] }),
+            ...(isOld && { env: { LD_PRELOAD: kernelWithout(lab, UDP_TUNNELS, 'no UDP tunnels in here') } }),
+          });
         } finally {
           await lab.close();
         }
