@@ -10,18 +10,27 @@ const FOLDER = fileURLToPath(new URL('../../test/fuzz/native', import.meta.url))
 /** Files of test/fuzz/native that several targets share. */
 const PACKETS = 'packets.c';
 const NODE_API = 'node-api.c';
+const NO_LANES = 'no-lanes.c';
 const OFFLOAD = ['offload.c', 'sum.c'];
 
 export const TARGETS = {
   split: { native: OFFLOAD, own: [], replaces: [] },
   merge: { native: [...OFFLOAD, 'coalesce.c', 'flow.c'], own: [PACKETS], replaces: [] },
   'key-table': { native: ['key-table.c'], own: [], replaces: ['mmap'] },
-  cipher: { native: [...OFFLOAD, 'cipher.c', 'key-table.c', 'addon.c'], own: [PACKETS, NODE_API], replaces: [] },
-  'udp-send': { native: ['udp-send.c', 'addon.c'], own: [NODE_API], replaces: ['sendmmsg', 'sendmsg', 'poll'] },
+  cipher: {
+    native: [...OFFLOAD, 'cipher.c', 'lane.c', 'key-table.c', 'addon.c'],
+    own: [PACKETS, NODE_API, NO_LANES],
+    replaces: [],
+  },
+  'udp-send': {
+    native: ['udp-send.c', 'addon.c'],
+    own: [NODE_API, NO_LANES],
+    replaces: ['sendmmsg', 'sendmsg', 'poll'],
+  },
   'udp-receive': { native: ['udp-receive.c', 'addon.c'], own: [NODE_API], replaces: ['recvmmsg'] },
   'tun-write': {
     native: [...OFFLOAD, 'tun-write.c', 'coalesce.c', 'flow.c', 'addon.c'],
-    own: [PACKETS, NODE_API],
+    own: [PACKETS, NODE_API, NO_LANES],
     replaces: ['writev'],
   },
   rights: {
@@ -55,7 +64,7 @@ export const TARGETS = {
       'tun-overlay.c',
       'addon.c',
     ],
-    own: [NODE_API],
+    own: [NODE_API, NO_LANES],
     replaces: [
       ...['ioctl', 'socket', 'setsockopt', 'send', 'recv', 'open', 'read', 'readv', 'write', 'close'],
       'fcntl',
@@ -68,7 +77,7 @@ export const TARGETS = {
   },
   'udp-open': {
     native: ['udp.c', 'udp-adopt.c', 'udp-steer.c', 'udp-send.c', 'udp-receive.c', 'addon.c'],
-    own: [NODE_API],
+    own: [NODE_API, NO_LANES],
     replaces: ['socket', 'bind', 'close', 'getsockname', 'getsockopt', 'setsockopt'],
   },
   netlink: {
@@ -90,6 +99,9 @@ export const WITHOUT_TARGET = {
   'clock.c': 'takes no input',
   'file-lock.c': 'takes only a descriptor',
   'kernel-log.c': 'passes bytes of the kernel on',
+  'lanes.c': 'takes no input; it is about threads, which test/io/lanes-threads.c drives',
+  'lanes-work.c': 'passes jobs to lane.c, which a target runs; test/io/lanes-threads.c drives its threads',
+  'lanes-node.c': 'passes arrays to lanes.c; the differential fuzz of the cipher goes through it',
   'libcrypto.c': 'takes no input',
   'module.c': 'takes no input',
   'offload-node.c': 'calls split and merge, which have targets, for tests and benchmarks alone',

@@ -11,6 +11,7 @@ struct napi_value__ {
   void *data;
   size_t length;
   napi_finalize finalize;
+  void *hint;
   napi_type_tag tag;
 };
 
@@ -93,7 +94,7 @@ const void *fuzz_data(napi_value value, size_t *length) {
 
 void fuzz_end(void) {
   for (int i = 0; i < used; i++) {
-    if (values[i].kind == HANDLE && values[i].finalize) values[i].finalize(NULL, values[i].data, NULL);
+    if (values[i].kind == HANDLE && values[i].finalize) values[i].finalize(NULL, values[i].data, values[i].hint);
     if (values[i].kind == BUFFER) free(values[i].data);
   }
   used = 0;
@@ -171,10 +172,11 @@ napi_status napi_type_tag_object(napi_env env, napi_value value, const napi_type
 }
 
 napi_status napi_create_external(napi_env env, void *data, napi_finalize finalize, void *hint, napi_value *result) {
-  (void)env, (void)hint;
+  (void)env;
   *result = new_value(HANDLE);
   (*result)->data = data;
   (*result)->finalize = finalize;
+  (*result)->hint = hint;
   return napi_ok;
 }
 

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 
-enum { WHOLE = WG_VNET_HEADER_SIZE + 65536 + 64, PI_SIZE = 4 };
+enum { WHOLE = WG_VNET_TUNNEL_SIZE + 65536 + 64, PI_SIZE = 4 };
 
 static struct input answers;
 static const struct wg_tun *device;
@@ -17,12 +17,17 @@ static int64_t arrived, is_gone;
 static int is_grouped; /* by the input, which may make groups of any size */
 
 /* Returns the number of packets in what was written. A vnet header must be one that splits. */
-static int64_t count_packets(const uint8_t *range, size_t length) {
+static int64_t count_packets(uint8_t *range, size_t length) {
   struct wg_split plan;
-  return device->vnet && range[1] != WG_GSO_NONE ? wg_split_plan(&plan, range, length) : 1;
+  if (!device->vnet || range[1] == WG_GSO_NONE) return 1;
+  /* the header of a slab is the first part of that for the kernel */
+  size_t more = (size_t)device->vnet - WG_VNET_HEADER_SIZE;
+  memmove(range + more, range, WG_VNET_HEADER_SIZE);
+  return wg_split_plan(&plan, range + more, length - more);
 }
 
 static int merge_bit(uint8_t type) {
+  if (type & WG_GSO_UDP_TUNNEL_IPV4) return WG_MERGE_TUNNEL;
   return type == WG_GSO_TCPV4 ? WG_MERGE_TCP4 : type == WG_GSO_TCPV6 ? WG_MERGE_TCP6 : WG_MERGE_UDP;
 }
 
@@ -43,15 +48,16 @@ ssize_t __wrap_writev(int fd, const struct iovec *vectors, int count) {
     memcpy(whole + length, vectors[i].iov_base, vectors[i].iov_len);
     length += vectors[i].iov_len;
   }
-  must(length >= info + (device->vnet ? WG_VNET_HEADER_SIZE : 0), "a packet has its headers");
+  must(length >= info + (size_t)device->vnet, "a packet has its headers");
   uint32_t kind = (uint32_t)take(&answers, 1);
   if (kind & 0x80) {
     errno = errors[kind % 8];
     if (errno == EBADFD) is_gone = 1;
     return -1;
   }
+  int paused = device->vnet && device->pausing & merge_bit(whole[info + 1]);
   int64_t packets = count_packets(whole + info, length - info);
-  must(packets <= 1 || !(device->pausing & merge_bit(whole[info + 1])), "nothing is merged while merging pauses");
+  must(packets <= 1 || !paused, "nothing is merged while merging pauses");
   arrived += packets;
   return (ssize_t)length;
 }
@@ -76,7 +82,8 @@ static void write_groups(struct wg_tun *tun, struct input *in, struct batch *bat
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct input in = {data, size};
   int what = (int)take(&in, 1);
-  struct wg_tun tun = {.fd = 10, .offloads = (int32_t)take(&in, 1), .vnet = what & 1, .info = what >> 1 & 1};
+  struct wg_tun tun = {.fd = 10, .offloads = (int32_t)take(&in, 1), .info = what >> 1 & 1, .overlay = {4789, 0x0a000002}};
+  if (what & 1) tun.vnet = tun.offloads & WG_TUN_UDPTNL ? WG_VNET_TUNNEL_SIZE : WG_VNET_HEADER_SIZE;
   for (int k = 0, before = (int)take(&in, 1) % WG_TUN_REFUSALS; k < WG_TUN_KINDS; k++) tun.refusals[k] = before;
   size_t length = take(&in, 1);
   answers = (struct input){in.at, length < in.left ? length : in.left};
