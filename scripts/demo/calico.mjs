@@ -9,6 +9,7 @@ import { nativeBinding } from '../../dist/io/native-binding.js';
 import { systemNetlink } from '../../dist/io/netlink.js';
 import { openTun } from '../../dist/io/tun.js';
 import { Network } from '../../dist/netlink/network.js';
+import { CABLE_OFFLOADS } from './cable.mjs';
 import { configure, nodeAddress, podAddress, podBlock, publishedKey, writeCluster } from './cluster.mjs';
 import { Failure } from './failure.mjs';
 import { Hosts } from './host.mjs';
@@ -82,7 +83,7 @@ async function network(hosts) {
     const [n, [node, pod]] = [NODES[i], await pair];
     nodes.push(node);
     pods.push(pod);
-    const tun = openTun({ binding: nativeBinding(), name: `wire${n}`, mtu: 1500 });
+    const tun = openTun({ binding: nativeBinding(), name: `wire${n}`, offloads: CABLE_OFFLOADS, mtu: 1500 });
     ends.push({ tun, fd: tun.fd });
     await ours.links.move(await ours.links.find(`wire${n}`), { pid: node.pid }, 'eth0');
     await node.ask('address', 'eth0', `${nodeAddress(n)}/24`);
