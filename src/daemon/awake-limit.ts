@@ -2,10 +2,6 @@
  * Decides how long the thread of a device may wait awake for a packet (native/spin.c). It does so
  * only between lone packets, and gives its core to any thread that wants it.
  */
-import { availableParallelism } from 'node:os';
-import { type ReadText, readText } from './control-groups.ts';
-import { processors } from './processors.ts';
-
 /**
  * As long as the answer of a near host takes. A thread that is woken from sleep loses 5 to 50 us.
  */
@@ -17,9 +13,10 @@ const MICROSECONDS = 50;
 const LEAST_CORES = 4;
 
 /**
- * Returns the microseconds, or 0 if this process has too few cores: by the machine, its affinity,
- * or a CPU quota, which waiting awake would use up.
+ * Returns the microseconds, or 0 if this process has too few cores.
+ * @param available of the processors that it may keep busy (processors.ts): a CPU quota counts,
+ * which waiting awake would use up
  */
-export function awakeLimit(read: ReadText = readText, cores = availableParallelism()): number {
-  return processors(read, cores) < LEAST_CORES ? 0 : MICROSECONDS;
+export function awakeLimit(available: number): number {
+  return available < LEAST_CORES ? 0 : MICROSECONDS;
 }

@@ -13,7 +13,7 @@ import { type Log, makeLog } from './log.ts';
 import { memoryLimit } from './memory-limit.ts';
 import { sharesOf } from './memory-shares.ts';
 import { offloadsWithout } from './offloads.ts';
-import { threadsFor } from './processors.ts';
+import { processors, threadsFor } from './processors.ts';
 
 export interface DeviceParts {
   readonly backend: DaemonBackend;
@@ -31,11 +31,12 @@ export interface DeviceParts {
 export function openParts(settings: DeviceSettings): DeviceParts {
   const avoided = (settings.kernelFaults ?? []).map(({ avoid }) => avoid);
   const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
-  nativeBinding().spinLimit(awakeLimit());
+  const available = processors();
+  nativeBinding().spinLimit(awakeLimit(available));
   const { keyLogFile } = settings;
   const keyLog =
     keyLogFile === undefined ? undefined : named(`WG_KEYLOGFILE=${keyLogFile}`, () => openKeyLog(keyLogFile));
-  const threads = threadsFor(settings.threads);
+  const threads = threadsFor(settings.threads, available);
   const copies = new CopyCounter();
   const clock = withCopies(systemClock(), copies);
   return {

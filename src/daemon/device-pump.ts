@@ -208,10 +208,7 @@ export class DevicePump {
       this.#hasDelivered = true;
       this.#pipeline.deliver(now);
     }
-    if (engine.locals.count > 0) {
-      const dropped = this.#tun.write(engine.locals);
-      this.losses.tunDropped += dropped < 0 ? engine.locals.count : dropped;
-    }
+    if (engine.locals.count > 0) this.#pipeline.write(engine.locals);
     for (const event of engine.events) this.#log.verbose(describeEvent(event));
     engine.drained();
   }

@@ -118,26 +118,17 @@ export class Pipeline {
 
   /** Returns the slab for packets from the TUN. */
   packets(now: number): PacketBatch {
-    for (;;) {
-      const { current } = this.#packets;
-      if (current) return current;
-      this.#wait(now);
-    }
+    return this.#slab(this.#packets, now);
   }
 
   /** Returns the slab for received datagrams. */
   datagrams(now: number): DatagramBatch {
-    for (;;) {
-      const { current } = this.#datagrams;
-      if (current) return current;
-      this.#wait(now);
-    }
+    return this.#slab(this.#datagrams, now);
   }
 
   /** Passes packets from the TUN to the engine. */
   send(batch: PacketBatch, now: number): void {
-    const isWorth = this.#isWorth(batch.desc, PACKET_STRIDE, batch.count);
-    const isLater = this.#sealing.length > 0 || isWorth;
+    const isLater = this.#isWorth(batch.desc, PACKET_STRIDE, batch.count) || this.#sealing.length > 0;
     const before = this.#sealing.at(-1);
     for (let taken = 0; taken < batch.count; ) {
       taken = this.#engine.send(batch, taken, now, isLater);
@@ -152,26 +143,19 @@ export class Pipeline {
   /** Sends what the engine has to send: at once, or by lanes if some of it is with them. */
   transmit(udp: Udp, now: number): void {
     const { output } = this.#engine.device;
-    const { outgoing } = output;
-    const lanes = this.#lanes;
-    while (lanes && (this.#sealing.length > 0 || outgoing.jobCount > 0)) {
-      if (lanes.seal(udp, outgoing.input, outgoing.jobs, outgoing.jobCount, outgoing.batch)) {
-        this.#sealing.push({ outgoing: output.lendOutgoing(), packets: undefined });
-        this.#lastLent = now;
-        return;
-      }
-      if (this.#sealing.length === 0) break; // the lanes are closed
-      lanes.next();
-      this.#reclaim();
+    const { input, jobs, jobCount, batch } = output.outgoing;
+    const mayLend = this.#sealing.length > 0 || jobCount > 0;
+    if (mayLend && this.#lend(this.#sealing, now, lanes => lanes.seal(udp, input, jobs, jobCount, batch))) {
+      this.#sealing.push({ outgoing: output.lendOutgoing(), packets: undefined });
+      return;
     }
-    outgoing.seal(this.#engine.device.cipher);
-    this.#losses.sendErrors += udp.send(outgoing.batch);
+    output.outgoing.seal(this.#engine.device.cipher);
+    this.#losses.sendErrors += udp.send(batch);
   }
 
   /** Passes received datagrams to the engine. */
   receive(batch: DatagramBatch, now: number): void {
-    const isWorth = this.#isWorth(batch.desc, DATAGRAM_STRIDE, batch.count);
-    if (this.#opening.length > 0 || isWorth) {
+    if (this.#isWorth(batch.desc, DATAGRAM_STRIDE, batch.count) || this.#opening.length > 0) {
       if (datagramsIn(batch) <= MAX_DELIVERIES) {
         this.#open(batch, now);
         return;
@@ -191,20 +175,17 @@ export class Pipeline {
   deliver(now: number): void {
     const { output } = this.#engine.device;
     const { deliveries } = output;
-    const lanes = this.#lanes;
-    while (lanes && (this.#writing.length > 0 || this.#isSharing)) {
-      if (lanes.write(this.#tun, deliveries)) {
-        this.#writing.push({ deliveries: output.lendDeliveries(), datagrams: undefined });
-        this.#lastLent = now;
-        return;
-      }
-      if (this.#writing.length === 0) break; // the lanes are closed
-      lanes.next();
-      this.#reclaim();
-    }
-    const dropped = this.#tun.write(deliveries);
+    const mayLend = this.#writing.length > 0 || this.#isSharing;
+    if (mayLend && this.#lend(this.#writing, now, lanes => lanes.write(this.#tun, deliveries)))
+      this.#writing.push({ deliveries: output.lendDeliveries(), datagrams: undefined });
+    else this.write(deliveries);
+  }
+
+  /** Writes packets at once. */
+  write(batch: PacketBatch): void {
+    const dropped = this.#tun.write(batch);
     // -1 means that the device is gone, which the next read reports
-    this.#losses.tunDropped += dropped < 0 ? deliveries.count : dropped;
+    this.#losses.tunDropped += dropped < 0 ? batch.count : dropped;
   }
 
   get #isSharing(): boolean {
@@ -223,23 +204,44 @@ export class Pipeline {
     return this.#shareAlways || (bytes >= WORTH && this.#choice.isSharing);
   }
 
+  #slab<T extends { count: number }>(slabs: Slabs<T>, now: number): T {
+    for (;;) {
+      const { current } = slabs;
+      if (current) return current;
+      this.#wait(now);
+    }
+  }
+
+  /**
+   * Lends a batch behind those of its queue, once there is room.
+   * @returns false if there are no lanes, or they are closed
+   */
+  #lend(queue: readonly unknown[], now: number, lend: (lanes: Lanes) => boolean): boolean {
+    const lanes = this.#lanes;
+    if (!lanes) return false;
+    while (!lend(lanes)) {
+      if (queue.length === 0) return false;
+      lanes.next();
+      this.#reclaim();
+    }
+    this.#lastLent = now;
+    return true;
+  }
+
   /** Lends datagrams to be opened. */
   #open(batch: DatagramBatch, now: number): void {
     const incoming = this.#incoming.pop() ?? new Incoming();
     this.#engine.receiveLater(batch, 0, now, incoming);
     this.#drain();
-    if (incoming.count === 0) {
-      this.#incoming.push(incoming);
-    } else if (this.#lanes!.open(batch.slab, incoming.jobs, incoming.count)) {
+    if (incoming.count === 0) return void this.#incoming.push(incoming);
+    this.#datagrams.lend();
+    // there are fewer slabs than a queue has places, so this waits for none
+    if (this.#lend(this.#opening, now, lanes => lanes.open(batch.slab, incoming.jobs, incoming.count))) {
       this.#opening.push({ datagrams: batch, incoming });
-      this.#datagrams.lend();
-      this.#lastLent = now;
-    } else {
-      // the lanes are closed: there are fewer slabs than a queue has places
-      this.#engine.device.cipher.open(batch.slab, incoming.jobs, incoming.count);
-      this.#datagrams.lend();
-      this.#judge({ datagrams: batch, incoming }, now);
+      return;
     }
+    this.#engine.device.cipher.open(batch.slab, incoming.jobs, incoming.count);
+    this.#judge({ datagrams: batch, incoming }, now);
   }
 
   /** Lets the engine judge what was opened, and writes what it delivers. */

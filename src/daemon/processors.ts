@@ -22,7 +22,7 @@ export function processors(read: ReadText = readText, online = availableParallel
 }
 
 /** Returns how many threads a device may use: a number that was asked for, or one per processor. */
-export function threadsFor(setting: number | undefined, available = processors()): number {
+export function threadsFor(setting: number | undefined, available: number): number {
   return setting ?? Math.max(1, Math.min(MOST_THREADS, Math.floor(available)));
 }
 

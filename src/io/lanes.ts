@@ -21,6 +21,17 @@ export interface LanesDone {
   gone: boolean;
 }
 
+/** Returns what is done before anything is. */
+export const noneDone = (): LanesDone => ({
+  sealed: 0,
+  opened: 0,
+  written: 0,
+  sendErrors: 0,
+  dropped: 0,
+  refused: 0,
+  gone: false,
+});
+
 /**
  * Threads that work on lent batches. All arrays of a lent batch must stay unchanged and alive until
  * done() has counted it.

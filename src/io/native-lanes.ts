@@ -1,6 +1,6 @@
 /** Lanes of the addon (native/lanes-node.c), for devices of the addon. */
 import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
-import type { Lanes, LanesDone } from './lanes.ts';
+import { type Lanes, type LanesDone, noneDone } from './lanes.ts';
 import type { LanesHandle, NativeBinding, PollHandle } from './native-binding.ts';
 import type { NativeCipher } from './native-cipher.ts';
 import type { Tun, Udp } from './ports.ts';
@@ -17,15 +17,7 @@ export class NativeLanes implements Lanes {
   readonly #binding: NativeBinding;
   readonly #handle: LanesHandle;
   readonly #numbers = new Int32Array(DONE_SIZE);
-  readonly #done: LanesDone = {
-    sealed: 0,
-    opened: 0,
-    written: 0,
-    sendErrors: 0,
-    dropped: 0,
-    refused: 0,
-    gone: false,
-  };
+  readonly #done = noneDone();
   #poll: PollHandle | undefined;
   #closed = false;
 

@@ -1,8 +1,9 @@
 /** Which processes may wait awake for packets. */
 import { expect, test } from 'vitest';
 import { awakeLimit } from '../../src/daemon/awake-limit.ts';
+import { processors } from '../../src/daemon/processors.ts';
 
-const limitIn = (files: Record<string, string>, cores = 8) => awakeLimit(path => files[path], cores);
+const limitIn = (files: Record<string, string>, cores = 8) => awakeLimit(processors(path => files[path], cores));
 const GROUP = { '/proc/self/cgroup': '0::/a/b\n' };
 
 test('by the cores that it may use', () => {

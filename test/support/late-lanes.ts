@@ -2,7 +2,7 @@
  * Lanes without threads: what is lent waits, and is done in parts, in a random order and at random
  * moments, as threads might do it. Each queue keeps its order, as native/lanes.c promises.
  */
-import type { Lanes, LanesDone } from '../../src/io/lanes.ts';
+import { type Lanes, type LanesDone, noneDone } from '../../src/io/lanes.ts';
 import type { Tun, Udp } from '../../src/io/ports.ts';
 import type { DatagramBatch, PacketBatch } from '../../src/packet/batch.ts';
 import {
@@ -31,7 +31,7 @@ export class LateLanes implements Lanes {
   readonly #random: Random;
   readonly #schedule: (action: () => void) => void;
   readonly #queues: Record<Queue, Lent[]> = { sealed: [], opened: [], written: [] };
-  #done: LanesDone = nothing();
+  #done: LanesDone = noneDone();
   #reported: Record<Queue, number> = { sealed: 0, opened: 0, written: 0 };
   #onOpened = () => {};
   #isWatched = false;
@@ -80,7 +80,7 @@ export class LateLanes implements Lanes {
 
   done(): LanesDone {
     const result = { ...this.#done, ...this.#reported };
-    this.#done = nothing();
+    this.#done = noneDone();
     this.#reported = { sealed: 0, opened: 0, written: 0 };
     return result;
   }
@@ -143,13 +143,3 @@ export class LateLanes implements Lanes {
     return true;
   }
 }
-
-const nothing = (): LanesDone => ({
-  sealed: 0,
-  opened: 0,
-  written: 0,
-  sendErrors: 0,
-  dropped: 0,
-  refused: 0,
-  gone: false,
-});

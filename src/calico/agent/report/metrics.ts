@@ -12,7 +12,10 @@ import type { AgentStatus } from '../status.ts';
 import { Exposition } from './exposition.ts';
 
 /** What counters=1 reports beside counters. */
-const GAUGES: ReadonlySet<string> = new Set(['threads.most', 'threads.now']);
+const GAUGES: ReadonlyMap<string, string> = new Map([
+  ['threads.most', 'most'],
+  ['threads.now', 'now'],
+]);
 
 export interface MetricsOptions {
   readonly hostname: string;
@@ -86,19 +89,13 @@ export class Metrics {
       out.add('wireguard_bytes_rcvd', 'counter', 'Bytes received from the peer', peer.rxBytes, labels);
       out.add('wireguard_bytes_sent', 'counter', 'Bytes sent to the peer', peer.txBytes, labels);
     }
-    for (const which of ['most', 'now']) {
-      const threads = counters[`threads.${which}`];
-      if (threads !== undefined)
-        out.add('wgts_threads', 'gauge', "Threads that may share, and share now, the device's work", threads, {
-          iface,
-          which,
-        });
+    const threads = "Threads that may share, and share now, the device's work";
+    const events = 'Packets dropped, by reason, and other counts of the device';
+    for (const [counter, value] of Object.entries(counters)) {
+      const which = GAUGES.get(counter);
+      if (which === undefined) out.add('wgts_events_total', 'counter', events, value, { iface, counter });
+      else out.add('wgts_threads', 'gauge', threads, value, { iface, which });
     }
-    for (const [counter, value] of Object.entries(counters).filter(([name]) => !GAUGES.has(name)))
-      out.add('wgts_events_total', 'counter', 'Packets dropped, by reason, and other counts of the device', value, {
-        iface,
-        counter,
-      });
   }
 }
 
