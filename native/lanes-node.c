@@ -217,21 +217,20 @@ static napi_value lanes_watch(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* lanesTimes(lanes, out): writes milliseconds: processor time of the calling thread, and of the
- * others' work, and how long that work took. */
+/* lanesTimes(lanes, out): writes milliseconds of processor time: of the calling thread, and of the
+ * others' work together. */
 static napi_value lanes_times(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct wg_lanes *lanes;
   struct wg_array out;
   if (!wg_arguments(env, info, arguments, 2) || !(lanes = get_lanes(env, arguments[0])) || !wg_array(env, arguments[1], napi_float64_array, &out))
     return NULL;
-  if (out.length < 3) return wg_throw_type(env, "out has no room for 3 numbers");
-  uint64_t own, processor, elapsed;
-  wg_lanes_times(lanes, &own, &processor, &elapsed);
+  if (out.length < 2) return wg_throw_type(env, "out has no room for 2 numbers");
+  uint64_t own, others;
+  wg_lanes_times(lanes, &own, &others);
   double *to = out.data;
   to[0] = (double)own / 1e6;
-  to[1] = (double)processor / 1e6;
-  to[2] = (double)elapsed / 1e6;
+  to[1] = (double)others / 1e6;
   return wg_undefined(env);
 }
 

@@ -26,7 +26,7 @@ struct wg_worker {
   struct wg_lanes *lanes;
   struct wg_lane lane;
   pthread_t thread;
-  uint64_t processor, elapsed;
+  uint64_t processor; /* nanoseconds of work */
 };
 
 struct wg_lanes {

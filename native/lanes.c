@@ -19,7 +19,8 @@ static uint64_t nanoseconds(clockid_t clock) {
 
 /* Waits awake for AWAKE nanoseconds until a counter changes, and lets other threads run in between.
  * Returns whether it changed. A thread that sleeps is woken late, and often on the core of the
- * thread that woke it. */
+ * thread that woke it: without this wait, eight lanes sealed 1.45 and not 1.73 times what one does
+ * (in memory, two cores, AMD EPYC, four runs each). */
 static int stay_awake(atomic_uint *counter, unsigned seen) {
   for (uint64_t end = nanoseconds(CLOCK_MONOTONIC) + AWAKE; nanoseconds(CLOCK_MONOTONIC) < end;) {
     if (atomic_load(counter) != seen) return 1;
@@ -34,13 +35,11 @@ static void *work(void *argument) {
   pthread_mutex_lock(&l->lock);
   for (;;) {
     /* after each step: under load there is always another one */
-    uint64_t from = nanoseconds(CLOCK_MONOTONIC), used = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t used = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     while (wg_lanes_step(l, &self->lane)) {
-      uint64_t now = nanoseconds(CLOCK_MONOTONIC), spent = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
-      self->elapsed += now - from;
-      self->processor += spent - used;
-      from = now;
-      used = spent;
+      uint64_t now = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+      self->processor += now - used;
+      used = now;
     }
     if (l->closing) break;
     unsigned seen = atomic_load(&l->posted);
@@ -223,13 +222,10 @@ int wg_lanes_watch(struct wg_lanes *l) {
   return watching;
 }
 
-void wg_lanes_times(struct wg_lanes *l, uint64_t *own, uint64_t *processor, uint64_t *elapsed) {
+void wg_lanes_times(struct wg_lanes *l, uint64_t *own, uint64_t *others) {
   *own = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
-  *processor = *elapsed = 0;
+  *others = 0;
   pthread_mutex_lock(&l->lock);
-  for (int i = 0; l->started && i < l->count; i++) {
-    *processor += l->workers[i].processor;
-    *elapsed += l->workers[i].elapsed;
-  }
+  for (int i = 0; l->started && i < l->count; i++) *others += l->workers[i].processor;
   pthread_mutex_unlock(&l->lock);
 }

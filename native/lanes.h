@@ -75,7 +75,6 @@ int wg_lanes_fd(const struct wg_lanes *lanes);
 /* Asks for that. Returns 0 if no batch is left to open, or one has come back already. */
 int wg_lanes_watch(struct wg_lanes *lanes);
 
-/* In nanoseconds: the processor time of the calling thread; and sums of the others: processor time
- * of their work, and how long it took. */
-void wg_lanes_times(struct wg_lanes *lanes, uint64_t *own, uint64_t *processor, uint64_t *elapsed);
+/* In nanoseconds: the processor time of the calling thread, and of the others' work together. */
+void wg_lanes_times(struct wg_lanes *lanes, uint64_t *own, uint64_t *others);
 #endif

@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { nativeBinding } from '#dist/io/native-binding.js';
-import { ALL_TUN_OFFLOADS, type NativeTun, openTun, TUN_OFFLOADS } from '#dist/io/tun.js';
+import { type NativeTun, openTun, SLAB_HEADER_OFFLOADS } from '#dist/io/tun.js';
 import { makePacketBatch, PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '#dist/packet/batch.js';
 
 const MTU = 1500;
@@ -15,15 +15,13 @@ const LARGEST = 65_600;
  * The most bytes in flight in one direction. Excess packets are dropped, as by any cable's queue.
  */
 const ROOM = 64 << 20;
-/** With the others, the vnet header that is read can be written again. */
-const OFFLOADS = ALL_TUN_OFFLOADS & ~TUN_OFFLOADS.udptnl;
 /** The most packets in flight in one direction. */
 const SLOTS = 1 << 16;
 
 const [namespaces, delay] = [process.argv.slice(2, 4), Number(process.argv[4])];
 const ends = namespaces.map(name => {
   const device = `slow-${name}`;
-  const tun = openTun({ binding: nativeBinding(), name: device, offloads: OFFLOADS, mtu: MTU });
+  const tun = openTun({ binding: nativeBinding(), name: device, offloads: SLAB_HEADER_OFFLOADS, mtu: MTU });
   execFileSync('ip', ['link', 'set', device, 'netns', name]);
   return tun;
 });

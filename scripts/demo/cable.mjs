@@ -2,7 +2,6 @@
 // between them sees every packet on the wire. It forwards packets unchanged; super-packets keep
 // their offload header.
 import { writeSync } from 'node:fs';
-import { ALL_TUN_OFFLOADS, TUN_OFFLOADS } from '../../dist/io/tun.js';
 import {
   makePacketBatch,
   PACKET_LENGTH,
@@ -10,9 +9,6 @@ import {
   PACKET_STRIDE,
   VNET_HEADER_SIZE,
 } from '../../dist/packet/batch.js';
-
-/** For the TUN devices: with the others, the vnet header that is read can be written again. */
-export const CABLE_OFFLOADS = ALL_TUN_OFFLOADS & ~TUN_OFFLOADS.udptnl;
 
 const GSO_SIZE = 4;
 const UDP = 17;

@@ -3,9 +3,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { nativeBinding } from '../../dist/io/native-binding.js';
 import { systemNetlink } from '../../dist/io/netlink.js';
-import { openTun } from '../../dist/io/tun.js';
+import { openTun, SLAB_HEADER_OFFLOADS } from '../../dist/io/tun.js';
 import { Network } from '../../dist/netlink/network.js';
-import { CABLE_OFFLOADS, joinCable } from './cable.mjs';
+import { joinCable } from './cable.mjs';
 import { Hosts } from './host.mjs';
 
 const PORT = 51820;
@@ -67,7 +67,7 @@ async function cable(hosts) {
   const network = new Network(systemNetlink);
   const ends = [];
   for (const [i, host] of hosts.entries()) {
-    const tun = openTun({ binding: nativeBinding(), name: `cable${i}`, offloads: CABLE_OFFLOADS, mtu: 1500 });
+    const tun = openTun({ binding: nativeBinding(), name: `cable${i}`, offloads: SLAB_HEADER_OFFLOADS, mtu: 1500 });
     await network.links.move(await network.links.find(`cable${i}`), { pid: host.pid });
     await host.ask('address', `cable${i}`, `192.0.2.${i + 1}/24`);
     ends.push({ tun, fd: tun.fd });

@@ -41,7 +41,7 @@ export class Pipeline {
   readonly #drain: () => void;
   readonly #shareAlways: boolean;
   readonly #choice = new ThreadChoice();
-  readonly #times = new Float64Array(3);
+  readonly #times = new Float64Array(2);
   /** Read from the TUN and the sockets. */
   #bytes = 0;
   readonly #packets = new Slabs<PacketBatch>(() => makePacketBatch(TUN_BYTES, TUN_PACKETS), MOST_SLABS);

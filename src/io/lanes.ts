@@ -62,10 +62,7 @@ export interface Lanes {
   watch(): boolean;
   /** Calls back after watch(), until closed. */
   onOpened(callback: () => void): void;
-  /**
-   * Writes three sums in milliseconds: the processor time of this thread; of the others' work; and
-   * how long that work took.
-   */
+  /** Writes processor times in milliseconds: of this thread, and of the others' work together. */
   times(out: Float64Array): void;
   /** Finishes all work and ends the threads. Idempotent. */
   close(): void;

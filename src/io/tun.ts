@@ -20,6 +20,8 @@ import type { GivenTun, Tun, TunStatus, Wake } from './ports.ts';
  */
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8, udptnl: 32 } as const;
 export const ALL_TUN_OFFLOADS = 47;
+/** All with which the kernel's vnet header is that of a slab: it can be written as it was read. */
+export const SLAB_HEADER_OFFLOADS = ALL_TUN_OFFLOADS & ~TUN_OFFLOADS.udptnl;
 /** Added to TUN_OFFLOADS: never merges UDP packets for writing, but still reads super-packets. */
 export const TUN_SINGLE_UDP = 16;
 

@@ -193,8 +193,8 @@ int main(int argc, char **argv) {
       case 4: wg_lanes_settle(lanes); break;
       default: break;
     }
-    uint64_t times[3];
-    wg_lanes_times(lanes, &times[0], &times[1], &times[2]);
+    uint64_t times[2];
+    wg_lanes_times(lanes, &times[0], &times[1]);
     collect(lanes, &errors);
     if (lent < batches) continue;
     wg_lanes_settle(lanes);
